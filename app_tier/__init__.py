@@ -1,0 +1,1 @@
+"""The worker: receive, process, store, reply, ack."""

@@ -1,0 +1,65 @@
+"""What a job becomes: a result. Storing and replying is the worker's."""
+
+from dataclasses import replace
+
+from facefleet import keys
+from facefleet.errors import BadImage, Conflict, NotFound
+from facefleet.model import Failure, Job, JobKind, Person, Photo, Result
+from facefleet.ports import Blobs, People
+from facefleet.recognition.encoder import MODEL
+from facefleet.recognition.recogniser import Recogniser
+
+#: Enrolments of one person at once collide and try again; this many in a row means that something is wrong.
+MAX_CONFLICTS = 50
+
+
+class Processor:
+    def __init__(self, recogniser: Recogniser, people: People, blobs: Blobs) -> None:
+        self._recogniser = recogniser
+        self._people = people
+        self._blobs = blobs
+
+    def __call__(self, job: Job, image: bytes) -> Result:
+        """The job's result; an image or a person that will not do is a failed one, not an error."""
+        self._recogniser.refresh()
+        work = self._enrol if job.kind is JobKind.ENROL else self._recognise
+        try:
+            result = work(job, image)
+        except (BadImage, NotFound) as e:
+            result = Result(job.id, job.filename, error=Failure(e.code, e.detail))
+        return replace(result, model=MODEL, gallery_version=self._recogniser.gallery.version)
+
+    def _recognise(self, job: Job, image: bytes) -> Result:
+        # As sent, and first: whatever becomes of it, it can be looked at.
+        self._blobs.put(keys.input_image(job.filename), image)
+        return Result(job.id, job.filename, self._recogniser.recognise(image, top_k=job.top_k))
+
+    def _enrol(self, job: Job, image: bytes) -> Result:
+        person = self._person(job)
+        face = self._recogniser.the_face(image)
+        photo = Photo(job.id, face.box, face.encoding.astype("<f4").tobytes())
+        self._blobs.put(keys.photo(person.id, photo.id), image)
+        try:
+            self._add(person, photo)
+        except NotFound:
+            # Erased while we looked: nothing of the person may stay.
+            self._blobs.delete(keys.photo(person.id, photo.id))
+            raise
+        self._recogniser.refresh()
+        return Result(job.id, job.filename, photo=photo, person_id=person.id)
+
+    def _person(self, job: Job) -> Person:
+        if job.person_id is None:
+            raise BadImage("an enrolment must name a person", code="no_person")
+        return self._people.get(job.person_id)
+
+    def _add(self, person: Person, photo: Photo) -> None:
+        for _ in range(MAX_CONFLICTS):
+            others = tuple(p for p in person.photos if p.id != photo.id)
+            try:
+                self._people.put(replace(person, photos=(*others, photo)))
+                return
+            except Conflict:
+                # Somebody else got on meanwhile, so there is nothing to wait for.
+                person = self._people.get(person.id)
+        raise Conflict(f"person {person.id} changed {MAX_CONFLICTS} times in a row")

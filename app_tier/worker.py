@@ -1,0 +1,93 @@
+"""The loop of a worker: receive, process, store, reply, ack. In that order, so that a crash loses nothing."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Event
+
+from app_tier.pulse import Pulse
+from facefleet import answers, keys, wire
+from facefleet.errors import BadMessage, NotFound
+from facefleet.model import Failure, Job, Message, Result, Timings
+from facefleet.ports import Blobs, Queue
+
+log = logging.getLogger(__name__)
+
+#: SQS's longest poll, https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+MAX_WAIT = 20.0
+#: How long a message rests after an error that is not its own: the disk is full, a service does not answer.
+RETRY_AFTER = 1.0
+
+Process = Callable[[Job, bytes], Result]
+
+
+class Worker:
+    """One process on one core; takes a message at a time."""
+
+    def __init__(
+        self, requests: Queue, replies: Callable[[str], Queue], blobs: Blobs, process: Process, pulse: Pulse
+    ) -> None:
+        self._requests = requests
+        self._replies = replies
+        self._blobs = blobs
+        self._process = process
+        self._pulse = pulse
+
+    def run(self, stop: Event) -> None:
+        """Works until `stop` is set; the image in hand is finished."""
+        while not stop.is_set():
+            try:
+                for message in self._requests.receive(wait=MAX_WAIT, stop=stop):
+                    self._take(message, stop)
+            except Exception:
+                log.exception("the worker goes on after an error")
+                stop.wait(RETRY_AFTER)
+
+    def _take(self, message: Message, stop: Event) -> None:
+        if stop.is_set():
+            # It came while we were asked to go: another worker has it at once.
+            self._requests.release(message)
+            return
+        with self._pulse.holding(message):
+            try:
+                self._handle(message)
+            except BadMessage as e:
+                # Poison: comes again a few times, then lies with the dead letters, where somebody can look at it.
+                log.warning("message received %d times is not ours: %s", message.receive_count, e)
+                self._requests.release(message)
+            except Exception:
+                self._requests.release(message, after=RETRY_AFTER * message.receive_count)
+                raise
+
+    def _handle(self, message: Message) -> None:
+        received = time.time()
+        job = wire.load_job(message.body)
+        result = answers.stored(self._blobs, job.id) if message.receive_count > 1 else None
+        if result is None:
+            result = answers.store(self._blobs, job, self._work(job, received))
+        answers.reply(self._replies, job, result)
+        self._requests.ack(message)
+        if job.blob is not None:
+            self._blobs.delete(job.blob)
+        log.info("job %s: %s, %s", job.id, result["status"], result["error"] or result["answer"])
+
+    def _work(self, job: Job, received: float) -> Result:
+        started = time.perf_counter()
+        result = self._process(job, image) if (image := self._image(job)) is not None else _image_gone(job)
+        recognise = time.perf_counter() - started
+        queued = max(0.0, received - job.submitted_at)
+        return replace(result, timings=Timings(queued, recognise, queued + recognise))
+
+    def _image(self, job: Job) -> bytes | None:
+        if job.blob is None:
+            return job.image
+        try:
+            return self._blobs.get(job.blob)
+        except NotFound:
+            return None
+
+
+def _image_gone(job: Job) -> Result:
+    detail = f"the image that waited at {job.blob or keys.claim(job.id)} is gone: send it again"
+    return Result(job.id, job.filename, error=Failure("image_gone", detail))

@@ -1,0 +1,41 @@
+"""How an answer gets out: stored under the job's id, then sent to whoever waits. Twice is harmless."""
+
+import json
+import logging
+from collections.abc import Callable
+
+from facefleet import keys, wire
+from facefleet.errors import NotFound
+from facefleet.model import Job, JobKind, Result
+from facefleet.ports import Blobs, Queue
+from facefleet.wire import Json
+
+log = logging.getLogger(__name__)
+
+
+def store(blobs: Blobs, job: Job, result: Result) -> Json:
+    """Keeps the result by id and, for a recognition, the bare answer by the file's stem; returns what was kept."""
+    body = wire.result_to_json(result)
+    blobs.put(keys.result(job.id), json.dumps(body).encode())
+    if job.kind is JobKind.RECOGNISE and result.error is None:
+        blobs.put(keys.answer(job.filename), result.answer.encode())
+    return body
+
+
+def stored(blobs: Blobs, job_id: str) -> Json | None:
+    """The result by id, or None as long as there is none."""
+    try:
+        body: Json = json.loads(blobs.get(keys.result(job_id)))
+    except NotFound:
+        return None
+    return body
+
+
+def reply(replies: Callable[[str], Queue], job: Job, result: Json) -> None:
+    """Tells the process that waits; if it is gone, the stored result is what its client will find."""
+    if job.reply_to is None:
+        return
+    try:
+        replies(job.reply_to).send(wire.dump_reply(job.id, result))
+    except NotFound:
+        log.info("job %s: nobody waits at %s any more", job.id, job.reply_to)

@@ -1,0 +1,71 @@
+"""One machine without a cloud: SQLite and a directory, durable through `kill -9` and a power cut."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from facefleet.backends.embedded.blobs import DirectoryBlobs
+from facefleet.backends.embedded.fleet import ProcessFleet
+from facefleet.backends.embedded.lock import only_one
+from facefleet.backends.embedded.people import SqlitePeople
+from facefleet.backends.embedded.queue import DeadLetters, QueueFile, SqliteQueue
+from facefleet.backends.embedded.replies import open_existing, open_own
+from facefleet.errors import Unavailable
+from facefleet.ports import Backend
+from facefleet.settings import Settings
+
+#: A dead letter that was looked at comes again only after SQS's longest lease, so that looking is cheap.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+DEAD_VISIBILITY_TIMEOUT = 12 * 3600.0
+DAY = 86_400.0
+
+
+def connect(settings: Settings) -> Backend:
+    """Opens, and where needed makes, everything under the data folder; raises `Unavailable`."""
+    root = settings.data.absolute()
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as e:
+        raise Unavailable(f"data folder {root} cannot be made: {e.strerror}; set FACEFLEET_DATA") from e
+    queues = QueueFile(
+        root / "queues" / f"{settings.request_queue}.db",
+        max_message_bytes=settings.max_message_bytes,
+        keep=settings.keep_days * DAY,
+    )
+    dead = SqliteQueue(queues, f"{settings.request_queue}-dead", visibility_timeout=DEAD_VISIBILITY_TIMEOUT)
+    replies = root / "replies"
+    return Backend(
+        requests=SqliteQueue(
+            queues,
+            settings.request_queue,
+            visibility_timeout=settings.visibility_timeout,
+            dead_letters=DeadLetters(dead.name, settings.max_receives),
+        ),
+        dead=dead,
+        blobs=DirectoryBlobs(root / "blobs", {"in": settings.input_bucket, "out": settings.output_bucket}),
+        people=SqlitePeople(root / "people.db"),
+        fleet=ProcessFleet(
+            root / "fleet",
+            [sys.executable, "-m", "app_tier", "--instance"],
+            name=settings.instance_name,
+            env=dict(os.environ) | worker_environment(root),
+            grace=settings.drain_timeout,
+        ),
+        open_replies=partial(open_own, replies, settings.response_queue),
+        replies=partial(open_existing, replies),
+        only_one=partial(_only_one, root),
+    )
+
+
+def worker_environment(root: Path) -> dict[str, str]:
+    """One worker is one process on one core: two threads of BLAS gave 1.15×, and three times the latency."""
+    return {"FACEFLEET_DATA": str(root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@contextmanager
+def _only_one(root: Path, what: str) -> Iterator[None]:
+    with only_one(root / f"{what}.lock", what):
+        yield

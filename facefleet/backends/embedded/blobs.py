@@ -1,0 +1,104 @@
+"""Blobs in a directory: a folder for each area, a file for each key, nothing half written."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+from facefleet.errors import NotFound
+from facefleet.model import BlobInfo
+
+#: ext4 and most others take 255 bytes for a name.
+MAX_NAME_BYTES = 200
+#: Ends a folder that holds the rest of a long name. `quote` never writes this.
+CONTINUED = "%+"
+
+
+class DirectoryBlobs:
+    """The key `in/test_00.jpg` is the file `<root>/<folder of in>/test_00.jpg`.
+
+    Everything behind the first slash is one percent-encoded name, so that no key leaves its folder and no
+    key stands in another's way, as `a` and `a/b` would.
+    """
+
+    def __init__(self, root: Path, folders: Mapping[str, str]) -> None:
+        self._root = root
+        self._folders = folders
+        # Files in the making lie apart, on the same disk: a listing never meets one.
+        self._making = root / ".making"
+        self._making.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        # Written beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
+        making = self._making / uuid4().hex
+        with making.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_folder(path.parent.parent)
+        making.replace(path)
+        _sync_folder(path.parent)
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"no blob {key}") from None
+
+    def delete(self, key: str) -> bool:
+        path = self._path(key)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        _sync_folder(path.parent)
+        return True
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        area, _, start = prefix.partition("/")
+        yield from _files(self._area(area), f"{area}/", quote(start, safe=" "))
+
+    def _path(self, key: str) -> Path:
+        area, _, name = key.partition("/")
+        if not name:
+            raise ValueError(f"a key is area/name, not {key!r}")
+        # `quote` lets dots pass: a name of dots alone would be a folder above.
+        encoded = quote(name, safe=" ") if name.strip(".") else name.replace(".", "%2E")
+        parts = [encoded[i : i + MAX_NAME_BYTES] for i in range(0, len(encoded), MAX_NAME_BYTES)]
+        return self._area(area).joinpath(*(part + CONTINUED for part in parts[:-1]), parts[-1])
+
+    def _area(self, area: str) -> Path:
+        if not area.isalpha():
+            raise ValueError(f"an area is a word, not {area!r}")
+        return self._root / self._folders.get(area, area)
+
+
+def _files(folder: Path, before: str, start: str) -> Iterator[BlobInfo]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.name.endswith(CONTINUED):
+            part = entry.name.removesuffix(CONTINUED)
+            if part.startswith(start[:MAX_NAME_BYTES]) or start.startswith(part):
+                yield from _files(Path(entry.path), before + part, start[len(part) :])
+        elif entry.name.startswith(start):
+            try:
+                info = entry.stat()
+            except FileNotFoundError:
+                continue
+            yield BlobInfo(unquote(before + entry.name), info.st_size, info.st_mtime)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename or deletion is on disk only once its folder is."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,79 @@
+"""SQLite opened the way that we need it: WAL, durable when it must be, few connections."""
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facefleet.backends.embedded.lock import exclusively
+
+#: Other processes hold the write lock for milliseconds; beyond this something is wrong.
+BUSY_TIMEOUT = 30.0
+#: Connections kept open while nobody uses them.
+MAX_IDLE = 4
+
+
+class Database:
+    """One file. Threads may share it; a thread that waits for an answer holds no connection."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._idle: deque[sqlite3.Connection] = deque()
+        # SQLite's own wait for its write lock sleeps longer and longer; threads of a process queue up here instead.
+        self._writing = threading.Lock()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Two processes that switch a new file to WAL at once get "locked", whatever their time-out.
+        with exclusively(path.with_suffix(".lock")), self.read() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(schema)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection outside any transaction: each statement sees the newest state."""
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if len(self._idle) < MAX_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several statements that see one and the same state."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def write(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """A transaction. Durable: on disk when this returns; otherwise a power cut may undo the last ones, in order."""
+        with self._writing, self.read() as connection:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=32
+        )
+        # What is deleted here was somebody's face: it is overwritten, not only unlinked.
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
+
+
+def now() -> float:
+    """Seconds since the epoch: leases are compared between processes, so no monotonic clock will do."""
+    return time.time()

@@ -1,0 +1,64 @@
+"""What may go wrong, named by what the caller can do about it.
+
+Every error is also the builtin that it resembles, and carries a stable `code` for machines beside its
+words for people.
+"""
+
+
+class ServiceError(Exception):
+    """Something that facefleet could not do; `code` is stable, the message says what to do next."""
+
+    code = "service_error"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or type(self).code
+
+
+class BadSettings(ServiceError, ValueError):
+    """A setting is unknown or has a value that cannot be used: correct the environment."""
+
+    code = "bad_settings"
+
+
+class BadImage(ServiceError, ValueError):
+    """The bytes are not an image that can be used: send another; the same one fails again."""
+
+    code = "bad_image"
+
+
+class BadMessage(ServiceError, ValueError):
+    """A message is not one of ours: it is poison, and trying again does not help."""
+
+    code = "bad_message"
+
+
+class NotFound(ServiceError, LookupError):
+    """There is nothing under this name."""
+
+    code = "not_found"
+
+
+class Conflict(ServiceError, RuntimeError):
+    """Somebody else changed it in between: read again, then decide again."""
+
+    code = "conflict"
+
+
+class TooLarge(ServiceError, ValueError):
+    """It does not fit the limit that the message names: make it smaller."""
+
+    code = "too_large"
+
+
+class AlreadyRunning(ServiceError, RuntimeError):
+    """Another process does this already, and only one may: stop that one first."""
+
+    code = "already_running"
+
+
+class Unavailable(ServiceError, ConnectionError):
+    """A part of the outside world does not answer now: try again later."""
+
+    code = "unavailable"

@@ -1,0 +1,61 @@
+"""Where each blob lies. Keys are `area/name`; on AWS `in` and `out` are the two buckets of the contract."""
+
+from pathlib import PurePosixPath
+
+INPUT, OUTPUT, RESULTS, QUEUED = "in/", "out/", "results/", "queued/"
+PHOTOS, WORKERS, STATE = "photos/", "workers/", "state/"
+
+#: What is forgotten after a while, and what a purge removes. Enrolled photos stay until they are erased.
+FORGOTTEN = (INPUT, OUTPUT, RESULTS, QUEUED)
+
+FLEET_STATUS = STATE + "fleet"
+SETTING_UP = STATE + "setting-up"
+
+#: A file name as the contract takes it: base name, so many characters.
+MAX_FILENAME = 255
+
+
+def clean_filename(name: str) -> str:
+    """The client's file name made harmless: base name, no colon or control character, never empty."""
+    base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    kept = "".join("_" if c == ":" or not c.isprintable() else c for c in base).strip()
+    return kept[:MAX_FILENAME] if kept.strip(".") else "upload"
+
+
+def stem(filename: str) -> str:
+    """`test_00.jpg` → `test_00`: what the classic answer and the output key are called."""
+    return PurePosixPath(filename).stem
+
+
+def input_image(filename: str) -> str:
+    return INPUT + filename
+
+
+def claim(job_id: str) -> str:
+    """Where an image waits that does not fit its message."""
+    return f"{INPUT}claims/{job_id}"
+
+
+def answer(filename: str) -> str:
+    return OUTPUT + stem(filename)
+
+
+def result(job_id: str) -> str:
+    return f"{RESULTS}{job_id}.json"
+
+
+def queued(job_id: str) -> str:
+    """Marks that this id was handed to a client, so that asking early says queued, not 404."""
+    return QUEUED + job_id
+
+
+def photos(person_id: str) -> str:
+    return f"{PHOTOS}{person_id}/"
+
+
+def photo(person_id: str, photo_id: str) -> str:
+    return photos(person_id) + photo_id
+
+
+def heartbeat(worker_id: str) -> str:
+    return WORKERS + worker_id

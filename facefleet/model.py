@@ -1,0 +1,195 @@
+"""The words everybody speaks: frozen values, standard library only. The glossary stands in the README."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+#: What a probe is called that no enrolled person is near enough to. A good answer, not an error.
+UNKNOWN = "unknown"
+
+
+class JobKind(StrEnum):
+    RECOGNISE = "recognise"
+    ENROL = "enrol"
+
+
+class InstanceState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class WorkerState(StrEnum):
+    IDLE = "idle"
+    BUSY = "busy"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A face's place in the upright image, in pixels, the far edges exclusive."""
+
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+
+    @property
+    def area(self) -> int:
+        return max(0, self.x_max - self.x_min) * max(0, self.y_max - self.y_min)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image waiting for a worker. It carries the image itself, or the key of the blob that does."""
+
+    id: str
+    kind: JobKind
+    filename: str
+    submitted_at: float
+    image: bytes | None = field(default=None, repr=False)
+    blob: str | None = None
+    reply_to: str | None = None
+    person_id: str | None = None
+    top_k: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A job's words on lease. The receipt names this lease and dies with it."""
+
+    body: str = field(repr=False)
+    receipt: str
+    receive_count: int
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages wait and how many are on lease."""
+
+    visible: int
+    in_flight: int
+
+    @property
+    def backlog(self) -> int:
+        return self.visible + self.in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    key: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An enrolled photo: its face's box, and its encoding as 128 little-endian float32 (512 bytes)."""
+
+    id: str
+    box: Box
+    encoding: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody enrolled. `version` is the gallery's version at this person's last change, 0 before the first."""
+
+    id: str
+    name: str
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    photos: tuple[Photo, ...] = ()
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to people after a version. `complete`: `people` is everybody, forget what you had."""
+
+    version: int
+    people: tuple[Person, ...]
+    removed: tuple[str, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    person_id: str
+    distance: float
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face of a probe, and who it is. `person_id` is None for somebody unknown."""
+
+    box: Box
+    threshold: float
+    person_id: str | None = None
+    name: str | None = None
+    distance: float | None = None
+    similarity: float | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job has no answer: a stable code, and words that say what to do."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds: waiting in the queue, recognising, and all from submission to result."""
+
+    queued: float
+    recognise: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a job. Faces stand largest first, and the largest answers."""
+
+    job_id: str
+    filename: str
+    faces: tuple[Face, ...] = ()
+    error: Failure | None = None
+    photo: Photo | None = None
+    person_id: str | None = None
+    gallery_version: int = 0
+    model: str = ""
+    timings: Timings = Timings(0.0, 0.0, 0.0)
+
+    @property
+    def answer(self) -> str:
+        """The largest face's person, or `unknown`; for an enrolment, the person enrolled."""
+        if self.person_id is not None:
+            return self.person_id
+        return (self.faces[0].person_id if self.faces else None) or UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A machine of the fleet (embedded: a process); `since` is when it entered its state."""
+
+    id: str
+    state: InstanceState
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """How a worker says that it is: its blob `workers/<id>` is written every few seconds."""
+
+    id: str
+    state: WorkerState
+    jobs: int
+    since: float
+    at: float
+    service_seconds: float = 0.0

@@ -1,0 +1,114 @@
+"""The outside world as we speak of it. Each port has two real things behind it: embedded and AWS.
+
+One suite in `tests/contract/` holds for every one of them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from threading import Event
+from typing import Protocol
+
+from facefleet.model import BlobInfo, Changes, Depth, Instance, Message, Person
+
+
+class Queue(Protocol):
+    """Messages, at least once, by SQS's rules."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def max_message_bytes(self) -> int: ...
+
+    def send(self, body: str) -> None:
+        """Returns once the message is safe; raises `TooLarge` beyond `max_message_bytes` (UTF-8)."""
+
+    def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
+        """Up to `limit` messages on lease; empty after `wait` seconds, or soon after `stop` is set.
+
+        A message received too often already moves to the dead-letter queue instead.
+        """
+
+    def ack(self, message: Message) -> bool:
+        """Deletes it for good. False if the lease had ended: it will come, or has come, again."""
+
+    def release(self, message: Message, *, after: float = 0.0) -> bool:
+        """Gives it back, to be received after so many seconds. False if the lease had ended."""
+
+    def extend(self, message: Message, *, seconds: float) -> bool:
+        """The lease now ends so many seconds from now. False if it had ended."""
+
+    def depth(self) -> Depth:
+        """How many messages wait and how many are on lease; on SQS up to a minute old."""
+
+    def purge(self) -> int:
+        """Deletes every message, leased ones too; returns how many."""
+
+
+class Blobs(Protocol):
+    """Bytes under keys of the form `area/name`: the areas stand in `facefleet.keys`."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Returns once it is safe; a reader sees the old bytes or the new ones, never a part."""
+
+    def get(self, key: str) -> bytes:
+        """Raises `NotFound`."""
+
+    def delete(self, key: str) -> bool:
+        """Deletes every version; False if there was nothing."""
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        """What lies under `area/…`, in no order."""
+
+
+class People(Protocol):
+    """Who is enrolled. One version, raised by every change, lets readers follow."""
+
+    def put(self, person: Person) -> Person:
+        """Stores it if its `version` is still the stored one (0: nobody there yet), else `Conflict`.
+
+        Returns it with its new version.
+        """
+
+    def get(self, person_id: str) -> Person:
+        """Raises `NotFound`."""
+
+    def delete(self, person_id: str) -> Person | None:
+        """Erases the person and returns what was there; None if nobody was."""
+
+    def list(self, *, after: str = "", limit: int = 100) -> tuple[Person, ...]:
+        """Up to `limit` people, by id, from the first id behind `after`."""
+
+    def changes(self, since: int) -> Changes:
+        """What changed after a version; cheap when nothing did."""
+
+
+class Fleet(Protocol):
+    """Instances that work on the request queue."""
+
+    def instances(self) -> list[Instance]:
+        """Ours that exist, whoever launched them; those gone are not listed."""
+
+    def launch(self, count: int) -> None:
+        """Asks for so many more; they appear in `instances` at once as pending or running."""
+
+    def retire(self, ids: list[str]) -> None:
+        """Asks these to drain. Again is harmless, and ends one that drains longer than allowed."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Everything outside, connected. Only entry points hold one; a tier is given what it needs."""
+
+    requests: Queue
+    dead: Queue
+    blobs: Blobs
+    people: People
+    fleet: Fleet
+    #: Makes the response queue of this process, and removes those of processes that are gone.
+    open_replies: Callable[[], AbstractContextManager[Queue]]
+    #: The response queue of that name; raises `NotFound` once its process is gone.
+    replies: Callable[[str], Queue]
+    #: Held by the one process that may do a thing; raises `AlreadyRunning`.
+    only_one: Callable[[str], AbstractContextManager[None]]

@@ -1,0 +1,136 @@
+"""Settings: the environment read once, into one frozen value.
+
+Every field is set by `FACEFLEET_` and its name in capitals; each stands in the README's table, which a
+test keeps true.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from facefleet.errors import BadSettings
+
+PREFIX = "FACEFLEET_"
+SCOPES = ("recognise", "enrol", "admin")
+
+#: The course's account allows 20 instances, and one of them is the web tier.
+EC2_MAX_INSTANCES = 19
+
+
+def setting(default: Any, help: str, *, low: float | None = None, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help, "low": low})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    backend: str = setting("embedded", "where queues, blobs and people live: `embedded`, one machine")
+    data: Path = setting(Path(".data"), "the one folder with all data of the embedded backend")
+    host: str = setting("127.0.0.1", "address the web tier listens on; any but loopback needs API keys")
+    port: int = setting(8000, "port the web tier listens on", low=1)
+    url: str = setting("", "where the command line finds the service; empty: this host and port")
+    api_key: str = setting("", "the key that the command line sends", secret=True)
+    api_keys: str = setting(
+        "", "keys that may ask: `KEY:scope+scope,KEY:scope`; scopes recognise, enrol, admin", secret=True
+    )
+    classic_open: bool = setting(False, "the classic upload (`POST /`) needs no key even where keys are set")
+    web_processes: int = setting(1, "gunicorn processes", low=1)
+    max_uploads: int = setting(1000, "uploads that may wait in one web process; one more gets 503", low=1)
+    max_backlog: int = setting(10_000, "messages in the request queue beyond which uploads get 503", low=1)
+    max_upload_bytes: int = setting(20_000_000, "largest request body", low=1)
+    max_pixels: int = setting(50_000_000, "largest image, in pixels", low=1)
+    wait_limit: float = setting(60.0, "seconds until a synchronous `/v1` request gets 504 and a Location", low=0)
+    classic_wait_limit: float = setting(900.0, "the same for the classic upload, whose clients cannot ask again", low=0)
+    request_queue: str = setting("facefleet-requests", "name of the request queue")
+    response_queue: str = setting("facefleet-responses", "name of the response queues, before host and process")
+    input_bucket: str = setting("facefleet-input", "where images as sent are kept")
+    output_bucket: str = setting("facefleet-output", "where answers are kept, by the file's stem")
+    instance_name: str = setting("app-tier-instance", "what names of instances begin with")
+    max_message_bytes: int = setting(1_048_576, "largest message; a larger image waits in a blob", low=1024)
+    visibility_timeout: float = setting(10.0, "seconds of a lease; extended while work goes on", low=0.1)
+    max_receives: int = setting(5, "times a message is received before it moves to the dead letters", low=1)
+    keep_days: float = setting(7.0, "days until images, answers and messages are forgotten", low=0)
+    min_instances: int = setting(0, "instances that run even when nothing waits", low=0)
+    max_instances: int | None = setting(None, "most instances; embedded: this machine's cores, on EC2: 19", low=1)
+    scale_in_after: float = setting(10.0, "seconds that demand must stay lower before instances retire", low=0)
+    tick: float = setting(0.5, "seconds between two looks of the controller", low=0.05)
+    drain_timeout: float = setting(30.0, "seconds a worker may take for its last image before it is killed", low=0)
+    longest_side: int = setting(1024, "pixels an image's longer side is reduced to for detection", low=64)
+    threshold: float = setting(0.5, "distance beyond which a candidate is nobody", low=0)
+    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Reads every `FACEFLEET_` name; raises `BadSettings` for one unknown or not to be used."""
+        known = {env_name(f): f for f in fields(cls)}
+        given = {name: value for name, value in env.items() if name.startswith(PREFIX)}
+        if unknown := sorted(given.keys() - known.keys()):
+            raise BadSettings(f"unknown setting {unknown[0]}: the README's table lists the known ones")
+        types = get_type_hints(cls)
+        settings = cls(
+            **{known[name].name: _parse(known[name], types[known[name].name], text) for name, text in given.items()}
+        )
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raises `BadSettings` where single values are fine and do not fit together."""
+        if self.min_instances > self.instances_at_most:
+            raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
+        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise BadSettings(f"{PREFIX}LOG_LEVEL is DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
+        if not self.keys and not is_loopback(self.host):
+            raise BadSettings(f"{PREFIX}HOST={self.host} is not loopback: set {PREFIX}API_KEYS, at least one key")
+
+    @property
+    def instances_at_most(self) -> int:
+        if self.max_instances is not None:
+            return self.max_instances
+        return len(os.sched_getaffinity(0)) if self.backend == "embedded" else EC2_MAX_INSTANCES
+
+    @property
+    def service_url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.url or f"http://{host}:{self.port}").rstrip("/")
+
+    @property
+    def keys(self) -> dict[str, frozenset[str]]:
+        """Scopes by key, from `KEY:scope+scope,…`; the scope admin includes the others."""
+        parts = [part.strip().rpartition(":") for part in self.api_keys.split(",") if part.strip()]
+        keys = {key: frozenset(scopes.split("+")) for key, _, scopes in parts}
+        for key, scopes in keys.items():
+            if not key or not scopes <= set(SCOPES):
+                raise BadSettings(f"{PREFIX}API_KEYS is KEY:scope+scope,… with scopes {', '.join(SCOPES)}")
+        return {k: frozenset(SCOPES) if "admin" in s else s for k, s in keys.items()}
+
+
+def env_name(f: "Field[Any]") -> str:
+    return PREFIX + f.name.upper()
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def _parse(f: "Field[Any]", kind: Any, text: str) -> Any:
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
+    convert: Callable[[str], Any] = (lambda t: _TRUTH[t.lower()]) if kind is bool else kind
+    try:
+        value = convert(text)
+    except (ValueError, KeyError):
+        raise BadSettings(f"{env_name(f)} must be {kind.__name__}, not {text!r}") from None
+    low = f.metadata["low"]
+    # Written so that "nan", which compares with nothing, is refused too.
+    if low is not None and not low <= value < float("inf"):
+        raise BadSettings(f"{env_name(f)} must be at least {low}, not {text}")
+    return value

@@ -1,0 +1,166 @@
+"""The JSON that other programs read: messages, replies, results, people. Shapes are binding; fields may be added.
+
+JSON says `id` where code says `job_id` or `person_id`.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from facefleet.errors import BadMessage
+from facefleet.model import (
+    Box,
+    Candidate,
+    Face,
+    Heartbeat,
+    Job,
+    JobKind,
+    Person,
+    Photo,
+    Result,
+    WorkerState,
+)
+
+VERSION = 1
+Json = dict[str, Any]
+
+
+def dump_job(job: Job) -> str:
+    image = None if job.image is None else base64.b64encode(job.image).decode("ascii")
+    return json.dumps(
+        {
+            "v": VERSION,
+            "id": job.id,
+            "kind": job.kind,
+            "filename": job.filename,
+            "image": image,
+            "blob": job.blob,
+            "reply_to": job.reply_to,
+            "submitted_at": job.submitted_at,
+            "person": job.person_id,
+            "top_k": job.top_k,
+        }
+    )
+
+
+def load_job(text: str) -> Job:
+    """Raises `BadMessage` for anything that `dump_job` would not have written."""
+    try:
+        body = json.loads(text)
+        if body["v"] != VERSION:
+            raise BadMessage(f"message of version {body['v']}, this worker reads {VERSION}: upgrade it")
+        return Job(
+            id=_text(body["id"]),
+            kind=JobKind(body["kind"]),
+            filename=_text(body["filename"]),
+            submitted_at=float(body["submitted_at"]),
+            image=None if body["image"] is None else base64.b64decode(body["image"], validate=True),
+            blob=body["blob"],
+            reply_to=body["reply_to"],
+            person_id=body["person"],
+            top_k=int(body.get("top_k", 0)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise BadMessage(f"not a message of ours: {e}") from e
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("text expected")
+    return value
+
+
+def dump_reply(job_id: str, result: Json) -> str:
+    return json.dumps({"v": VERSION, "id": job_id, "result": result})
+
+
+def load_reply(text: str) -> Json:
+    """The result's JSON out of a reply; raises `BadMessage`."""
+    try:
+        reply = json.loads(text)
+        result: Json = reply["result"]
+        if reply["v"] != VERSION or result["id"] != reply["id"]:
+            raise BadMessage("a reply of another version, or to another job")
+        return result
+    except (ValueError, KeyError, TypeError) as e:
+        raise BadMessage(f"not a reply of ours: {e}") from e
+
+
+def result_to_json(result: Result) -> Json:
+    body: Json = {
+        "id": result.job_id,
+        "filename": result.filename,
+        "status": "failed" if result.error else "done",
+        "answer": result.answer,
+        "error": asdict(result.error) if result.error else None,
+        "faces": [face_to_json(face) for face in result.faces],
+        "gallery_version": result.gallery_version,
+        "model": result.model,
+        "timings": {name: round(seconds, 4) for name, seconds in asdict(result.timings).items()},
+    }
+    if result.photo is not None:
+        body["photo"] = photo_to_json(result.photo)
+    return body
+
+
+def face_to_json(face: Face) -> Json:
+    return {
+        "box": asdict(face.box),
+        "person": face.person_id,
+        "name": face.name,
+        "distance": face.distance,
+        "similarity": face.similarity,
+        "threshold": face.threshold,
+        "match": face.person_id is not None,
+        "attributes": dict(face.attributes),
+        "candidates": [candidate_to_json(c) for c in face.candidates],
+    }
+
+
+def candidate_to_json(candidate: Candidate) -> Json:
+    return {"person": candidate.person_id, "distance": candidate.distance, "similarity": candidate.similarity}
+
+
+def photo_to_json(photo: Photo) -> Json:
+    return {"id": photo.id, "box": asdict(photo.box), "encodings": 1}
+
+
+def person_to_json(person: Person) -> Json:
+    """What `/v1/people` shows: no encodings, which are biometric and of no use to a client."""
+    return {
+        "id": person.id,
+        "name": person.name,
+        "attributes": dict(person.attributes),
+        "photos": [photo_to_json(p) for p in person.photos],
+    }
+
+
+def dump_person(person: Person) -> str:
+    """The whole person, encodings too: for the store, never for a client."""
+    return json.dumps(
+        {
+            "name": person.name,
+            "attributes": dict(person.attributes),
+            "photos": [
+                {"id": p.id, "box": asdict(p.box), "encoding": base64.b64encode(p.encoding).decode("ascii")}
+                for p in person.photos
+            ],
+        }
+    )
+
+
+def load_person(person_id: str, version: int, text: str) -> Person:
+    body: Mapping[str, Any] = json.loads(text)
+    photos = tuple(Photo(p["id"], Box(**p["box"]), base64.b64decode(p["encoding"])) for p in body["photos"])
+    return Person(person_id, body["name"], body["attributes"], photos, version)
+
+
+def dump_heartbeat(heartbeat: Heartbeat) -> bytes:
+    return json.dumps(asdict(heartbeat)).encode()
+
+
+def load_heartbeat(data: bytes) -> Heartbeat:
+    body = json.loads(data)
+    return Heartbeat(**(body | {"state": WorkerState(body["state"])}))
