@@ -1,0 +1,1 @@
+"""The door: photos in, names out."""

@@ -8,11 +8,10 @@ from pathlib import Path
 import dlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from facefleet.errors import Unavailable
 from facefleet.model import Box
-from facefleet.recognition.images import Pixels
+from facefleet.recognition.images import Pixels, shrink
 
 #: 128 float32: faces of one person lie nearer to each other than to others' (http://blog.dlib.net/2017/02).
 Encoding = NDArray[np.float32]
@@ -60,16 +59,6 @@ def model_folder() -> Path:
     if spec is None or spec.origin is None:
         raise Unavailable("the models are missing: pip install -r requirements.txt")
     return Path(spec.origin).parent / "models"
-
-
-def shrink(pixels: Pixels, longest_side: int) -> tuple[Pixels, float]:
-    """The image with its longer side at most so long, and how many of its pixels one of those is."""
-    scale = max(pixels.shape[:2]) / longest_side
-    if scale <= 1:
-        return np.ascontiguousarray(pixels), 1.0
-    image = Image.fromarray(pixels)
-    image.thumbnail((longest_side, longest_side), Image.Resampling.BILINEAR)
-    return np.asarray(image), scale
 
 
 def _places(detect: "dlib.fhog_object_detector", pixels: Pixels) -> list["dlib.rectangle"]:

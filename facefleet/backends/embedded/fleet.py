@@ -59,7 +59,7 @@ class ProcessFleet:
     def _launch(self, id: str) -> None:
         with self._log().open("ab") as log:
             # Its own session: Ctrl-C in a terminal goes to the tiers, and they drain it in order.
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603  # our own command, and no shell
                 [*self._command, id],
                 env=self._env,
                 stdin=subprocess.DEVNULL,

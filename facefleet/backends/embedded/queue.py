@@ -42,10 +42,10 @@ RETURNING body, receipt, receives, sent_at
 """
 #: A receipt dies with its lease: after `visible_at` it names nothing.
 ON_LEASE = "WHERE receipt = :receipt AND queue = :queue AND visible_at > :now AND id = CAST(:receipt AS INTEGER)"
-ACK = f"DELETE FROM messages {ON_LEASE}"
+ACK = "DELETE FROM messages " + ON_LEASE  # noqa: S608  # constants, both
 #: Giving back ends the lease, so the receipt goes too.
-RELEASE = f"UPDATE messages SET visible_at = :until, receipt = NULL {ON_LEASE}"
-EXTEND = f"UPDATE messages SET visible_at = :until {ON_LEASE}"
+RELEASE = "UPDATE messages SET visible_at = :until, receipt = NULL " + ON_LEASE  # noqa: S608  # constants, both
+EXTEND = "UPDATE messages SET visible_at = :until " + ON_LEASE  # noqa: S608  # constants, both
 NEXT_VISIBLE = "SELECT MIN(visible_at) FROM messages WHERE queue = :queue"
 DEPTH = "SELECT COUNT(*), COALESCE(SUM(visible_at <= :now), 0) FROM messages WHERE queue = :queue"
 PURGE = "DELETE FROM messages WHERE queue = :queue"
@@ -166,13 +166,9 @@ class SqliteQueue:
 
     def _on_lease(self, statement: str, message: Message, seconds: float = 0.0) -> bool:
         at = now()
+        names = {"queue": self.name, "receipt": message.receipt, "now": at, "until": at + seconds}
         with self._database.write(durable=False) as connection:
-            return (
-                1
-                == connection.execute(
-                    statement, {"queue": self.name, "receipt": message.receipt, "now": at, "until": at + seconds}
-                ).rowcount
-            )
+            return connection.execute(statement, names).rowcount == 1
 
     def depth(self) -> Depth:
         with self._database.read() as connection:

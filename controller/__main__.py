@@ -1,0 +1,73 @@
+"""`python -m controller`: looks every tick. The fleet outlives it: the next controller goes on with the same."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from controller.housekeeping import answer_dead_letters, forget
+from controller.policy import Bounds
+from controller.reconcile import Controller
+from facefleet.backends import connect
+from facefleet.entry import entry_point
+from facefleet.ports import Backend
+from facefleet.settings import Settings
+
+log = logging.getLogger(__name__)
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+#: How soon the client of a dead letter is told.
+DEAD_LETTERS_EVERY = 2.0
+
+
+@entry_point
+def main(settings: Settings) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    backend = connect(settings)
+    with backend.only_one("controller"):
+        scheduler = schedule(backend, settings)
+        scheduler.start()
+        log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
+        stop.wait()
+        # Waits for the tick in hand: none is cut off between two calls.
+        scheduler.shutdown()
+
+
+def schedule(backend: Backend, settings: Settings) -> BackgroundScheduler:
+    bounds = Bounds(settings.min_instances, settings.instances_at_most, settings.scale_in_after)
+    controller = Controller(backend.requests, backend.fleet, backend.blobs, bounds)
+    # A late run is still wanted, once: the default drops a run that is more than a second late.
+    scheduler = BackgroundScheduler(
+        timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+    )
+
+    def every(seconds: float, name: str, work: Callable[[], object]) -> None:
+        scheduler.add_job(guarded, "interval", (name, work), seconds=seconds, next_run_time=datetime.now(UTC))
+
+    every(settings.tick, "tick", lambda: controller.tick(time.time()))
+    every(
+        DEAD_LETTERS_EVERY,
+        "dead letters",
+        lambda: answer_dead_letters(backend.dead, backend.blobs, backend.replies),
+    )
+    every(HOUR, "forget", lambda: forget(backend.blobs, time.time() - settings.keep_days * DAY))
+    return scheduler
+
+
+def guarded(name: str, work: Callable[[], object]) -> None:
+    """The one place where the controller survives what it does not know: the next turn sees afresh."""
+    try:
+        work()
+    except Exception:
+        log.exception("%s failed; the next turn tries again", name)
+
+
+if __name__ == "__main__":
+    main()

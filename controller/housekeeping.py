@@ -1,0 +1,52 @@
+"""What somebody has to do now and again: answer for dead letters, forget what is old."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from facefleet import answers, keys, wire
+from facefleet.errors import BadMessage
+from facefleet.model import Failure, Job, Message, Result, Timings
+from facefleet.ports import Blobs, Queue
+
+log = logging.getLogger(__name__)
+
+#: SQS hands out ten messages at most.
+BATCH = 10
+
+
+def answer_dead_letters(dead: Queue, blobs: Blobs, replies: Callable[[str], Queue]) -> int:
+    """Tells each dead letter's client that its job failed, and keeps the letter to be looked at; returns how many."""
+    answered = 0
+    while messages := dead.receive(limit=BATCH):
+        answered += sum(_answer(message, blobs, replies) for message in messages)
+    return answered
+
+
+def _answer(message: Message, blobs: Blobs, replies: Callable[[str], Queue]) -> bool:
+    try:
+        job = wire.load_job(message.body)
+    except BadMessage as e:
+        log.warning("a dead letter is no job, so nobody can be told: %s", e)
+        return False
+    result = answers.stored(blobs, job.id)
+    if result is None:
+        log.error("job %s: dead letter, it ended every worker that took it", job.id)
+        result = answers.store(blobs, job, _given_up(job))
+    answers.reply(replies, job, result)
+    return True
+
+
+def _given_up(job: Job) -> Result:
+    detail = "no worker could finish this image, and each was tried more than once: send another image"
+    waited = max(0.0, time.time() - job.submitted_at)
+    return Result(job.id, job.filename, error=Failure("gave_up", detail), timings=Timings(waited, 0.0, waited))
+
+
+def forget(blobs: Blobs, before: float) -> int:
+    """Deletes images, answers and marks last written before that time; returns how many."""
+    old = [info.key for area in keys.FORGOTTEN for info in blobs.list(area) if info.modified < before]
+    forgotten = sum(blobs.delete(key) for key in old)
+    if forgotten:
+        log.info("forgot %d images and answers", forgotten)
+    return forgotten

@@ -1,0 +1,87 @@
+"""The service over HTTP, as any client sees it: `/v1`, and nothing that a user's own script could not do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from facefleet.errors import ServiceError, Unavailable
+from facefleet.settings import Settings
+
+Json = dict[str, Any]
+
+#: Seconds to connect, and to wait for an answer: above the service's own limit of 60.
+TIMEOUT = (5.0, 90.0)
+
+
+class Refused(ServiceError):
+    """The service said no: its problem's status, code and words."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail, code=code)
+        self.status = status
+
+
+class Client:
+    """One session, kept alive. Every call raises `Unavailable` or `Refused`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.service_url
+        self._session = requests.Session()
+        if settings.api_key:
+            self._session.headers["x-api-key"] = settings.api_key
+
+    def recognise(self, photo: Path, *, top_k: int) -> Json:
+        return self._send_photo(f"/v1/recognitions?top_k={top_k}", photo)
+
+    def people(self) -> Iterator[Json]:
+        cursor = ""
+        while True:
+            page = self.call("GET", f"/v1/people?cursor={quote(cursor)}")
+            yield from page["people"]
+            if (cursor := page["next"]) is None:
+                return
+
+    def add_person(self, person_id: str, name: str) -> bool:
+        """False if there is such a person already."""
+        try:
+            self.call("POST", "/v1/people", json={"id": person_id, "name": name})
+        except Refused as e:
+            if e.code != "person_exists":
+                raise
+            return False
+        return True
+
+    def enrol(self, person_id: str, photo: Path) -> Json:
+        return self._send_photo(f"/v1/people/{quote(person_id)}/photos", photo)
+
+    def erase(self, person_id: str) -> Json:
+        """What was erased; empty if there was nobody."""
+        return self.call("DELETE", f"/v1/people/{quote(person_id)}")
+
+    def call(self, method: str, path: str, **body: Any) -> Json:
+        try:
+            response = self._session.request(method, self._url + path, timeout=TIMEOUT, **body)
+        except requests.RequestException as e:
+            raise Unavailable(f"no service answers at {self._url}: start one with 'facefleet up'") from e
+        if not response.ok:
+            raise _refusal(response)
+        return dict(response.json()) if response.content else {}
+
+    def _send_photo(self, path: str, photo: Path) -> Json:
+        try:
+            image = photo.read_bytes()
+        except OSError as e:
+            raise Refused(0, "unreadable", f"cannot be read: {e.strerror}") from e
+        return self.call("POST", path, files={"file": (photo.name, image)})
+
+
+def _refusal(response: requests.Response) -> Refused:
+    try:
+        problem = response.json()
+        return Refused(response.status_code, problem["code"], problem["detail"])
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        text = response.text.strip()[:200]
+        return Refused(response.status_code, "no_facefleet", f"status {response.status_code}: {text}")

@@ -1,0 +1,101 @@
+"""`facefleet enrol`: a folder for each person, photos inside."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn as Bar
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facefleet.cli.client import Client, Refused
+from facefleet.settings import Settings
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photo; `why` is empty where it was enrolled."""
+
+    person: str
+    photo: str
+    code: str = ""
+    why: str = ""
+
+
+def person_id(name: str) -> str:
+    """`Mr Bean` → `Mr_Bean`: the folder's name, made a word."""
+    return re.sub(r"[^\w.@-]+", "_", name).lstrip(".@-")[:64]
+
+
+def photos_in(folder: Path) -> list[tuple[str, Path]]:
+    """(Folder name, photo) pairs in order; hidden files and what is no image by its name are left out."""
+    return [
+        (person.name, photo)
+        for person in sorted(folder.iterdir())
+        if person.is_dir() and not person.name.startswith(".")
+        for photo in sorted(person.iterdir())
+        if photo.suffix.lower() in SUFFIXES and not photo.name.startswith(".")
+    ]
+
+
+def enrol_all(client: Client, photos: list[tuple[str, Path]]) -> Iterator[Outcome]:
+    """Adds each person once and each photo in turn; a photo that will not do is told, and the rest goes on."""
+    added: set[str] = set()
+    for name, photo in photos:
+        id = person_id(name)
+        try:
+            if id not in added:
+                client.add_person(id, name)
+                added.add(id)
+            client.enrol(id, photo)
+            yield Outcome(id, str(photo))
+        except Refused as e:
+            yield Outcome(id or name, str(photo), e.code, e.detail)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+@click.pass_obj
+def enrol(settings: Settings, folder: Path, *, as_json: bool) -> None:
+    """Enrol FOLDER: a folder for each person, named as the person, with photos of just that person.
+
+    A photo that cannot be used gets a line that says why; the others are enrolled. Exit code 1 if there was one.
+
+    \b
+    Examples:
+      people/Paul/1.jpg people/Paul/2.jpg people/Mary/a.png
+      facefleet enrol people/
+      facefleet enrol people/ --json | jq .refused
+    """
+    photos = photos_in(folder)
+    if not photos:
+        raise click.UsageError(f"no photos in {folder}: it must hold a folder for each person, with photos inside")
+    outcomes = _with_progress(Client(settings), photos, quiet=as_json)
+    refused = [o for o in outcomes if o.code]
+    if as_json:
+        report = {"enrolled": len(outcomes) - len(refused), "refused": [asdict(o) for o in refused]}
+        click.echo(json.dumps(report, indent=2))
+    else:
+        people = len({o.person for o in outcomes if not o.code})
+        click.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} photos enrolled, {people} people")
+    if refused:
+        raise SystemExit(1)
+
+
+def _with_progress(client: Client, photos: list[tuple[str, Path]], *, quiet: bool) -> list[Outcome]:
+    outcomes = []
+    columns = (TextColumn("enrolling"), Bar(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+        task = progress.add_task("", total=len(photos))
+        for outcome in enrol_all(client, photos):
+            outcomes.append(outcome)
+            progress.advance(task)
+            if outcome.code:
+                progress.console.print(f"{outcome.photo}: {outcome.why}", markup=False, highlight=False)
+    return outcomes

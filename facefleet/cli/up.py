@@ -1,0 +1,135 @@
+"""`facefleet up`: web tier and controller side by side on this machine, until Ctrl-C."""
+
+import os
+import shlex
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+import requests
+from honcho import manager as honcho
+from honcho.environ import parse_procfile
+
+from facefleet import keys
+from facefleet.backends import connect
+from facefleet.cli.client import Client
+from facefleet.cli.enrol import enrol_all, person_id, photos_in
+from facefleet.errors import ServiceError
+from facefleet.model import Instance
+from facefleet.ports import Backend, People
+from facefleet.settings import Settings
+from web_tier.__main__ import refuse_taken_port
+
+#: What runs, and under which name its lines appear.
+PROCFILE = """
+web: exec {python} -m web_tier
+controller: exec {python} -m controller
+"""
+#: How long the tiers may take to answer at all.
+START_TIMEOUT = 60.0
+
+
+@click.command()
+@click.option(
+    "--samples",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Enrol this folder (a folder for each person) before the service calls itself ready.",
+)
+@click.pass_obj
+def up(settings: Settings, samples: Path | None) -> None:
+    """Start everything on this machine: web tier, controller, and as many workers as the work deserves.
+
+    Ctrl-C finishes the images in hand, and leaves nothing running.
+
+    \b
+    Examples:
+      facefleet up
+      FACEFLEET_PORT=9000 FACEFLEET_DATA=~/faces facefleet up
+    """
+    refuse_taken_port(settings)
+    backend = connect(settings)
+    with backend.only_one("service"):
+        _mark_setting_up(backend, samples)
+        threading.Thread(target=_welcome, args=(settings, backend, samples), daemon=True).start()
+        try:
+            code = _run(settings)
+        finally:
+            _drain(backend, settings.drain_timeout)
+    sys.exit(0 if code in (None, 130, 143) else code)
+
+
+def _run(settings: Settings) -> int | None:
+    """Runs the tiers until one ends or we are told to; if one ends, so does the other."""
+    # The longest that a tier takes to finish what it has in hand; honcho's own five seconds would cut uploads off.
+    honcho.KILL_WAIT = settings.drain_timeout + 10
+    runner = honcho.Manager()
+    environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
+    for name, command in parse_procfile(PROCFILE.format(python=shlex.quote(sys.executable))).processes.items():
+        runner.add_process(name, command, env=environment)
+    runner.loop()
+    code: int | None = runner.returncode
+    return code
+
+
+def _mark_setting_up(backend: Backend, samples: Path | None) -> None:
+    """Until the samples are enrolled the service is not ready; a mark left by a run that was cut short goes."""
+    backend.blobs.delete(keys.SETTING_UP)
+    if samples is not None and _missing(backend.people, samples):
+        backend.blobs.put(keys.SETTING_UP, b"")
+
+
+def _missing(people: People, samples: Path) -> list[tuple[str, Path]]:
+    """The photos of people who are not enrolled yet."""
+    photos = photos_in(samples)
+    known = {name for name, _ in photos if _is_enrolled(people, person_id(name))}
+    return [(name, photo) for name, photo in photos if name not in known]
+
+
+def _is_enrolled(people: People, id: str) -> bool:
+    try:
+        return bool(people.get(id).photos)
+    except LookupError:
+        return False
+
+
+def _welcome(settings: Settings, backend: Backend, samples: Path | None) -> None:
+    """Once the tiers answer: enrols what is missing, then says where to go."""
+    try:
+        if not _await(f"{settings.service_url}/healthz"):
+            return
+        for outcome in enrol_all(Client(settings), _missing(backend.people, samples) if samples else []):
+            click.echo(f"sample {outcome.photo}: {outcome.why or 'enrolled as ' + outcome.person}")
+        backend.blobs.delete(keys.SETTING_UP)
+        if _await(f"{settings.service_url}/readyz"):
+            click.secho(f"facefleet is ready: {settings.service_url}   (Ctrl-C stops it)", bold=True)
+    except ServiceError as e:
+        click.echo(f"facefleet: the samples could not be enrolled: {e}", err=True)
+
+
+def _await(url: str) -> bool:
+    """Whether it answers 200 within the time allowed."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=5).ok:
+                return True
+        except requests.RequestException:
+            pass
+        time.sleep(0.1)
+    return False
+
+
+def _drain(backend: Backend, grace: float) -> None:
+    """Retires every worker and waits until none is left; the fleet ends one that takes longer than the grace time."""
+    deadline = time.monotonic() + grace + 5
+    while (left := backend.fleet.instances()) and time.monotonic() < deadline:
+        backend.fleet.retire([instance.id for instance in left])
+        time.sleep(0.1)
+    _report(left)
+
+
+def _report(left: list[Instance]) -> None:
+    if left:
+        click.echo(f"facefleet: still running: {', '.join(instance.id for instance in left)}", err=True)

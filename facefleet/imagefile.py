@@ -1,0 +1,50 @@
+"""The header of an image file: is it one, and how large? Enough for the door, which never decodes."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+from PIL import Image
+
+from facefleet.errors import BadImage
+
+#: What cameras, phones and browsers make. Pillow reads more, and each further parser is more to attack.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO")
+
+
+def check(data: bytes, *, max_pixels: int) -> None:
+    """Reads the header alone; raises `BadImage` for what nobody can, or should, decode."""
+    with opened(data, max_pixels):
+        pass
+
+
+@contextmanager
+def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The image with its header read and its pixels not; raises `BadImage`."""
+    if not data:
+        raise BadImage("the file is empty: send an image", code="empty_file")
+    image = _open(data, max_pixels)
+    with image:
+        if image.width * image.height > max_pixels:
+            raise _too_many(f"{image.width}×{image.height}", max_pixels)
+        yield image
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    with warnings.catch_warnings():
+        # Pillow's own bound is one of ours: crossed, it is an error and not a line on stderr.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return Image.open(BytesIO(data), formats=FORMATS)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
+            raise _too_many("many more", max_pixels) from e
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as e:
+            raise BadImage("not an image that we read: send JPEG, PNG, WebP, GIF or BMP", code="not_an_image") from e
+
+
+def _too_many(size: str, max_pixels: int) -> BadImage:
+    return BadImage(
+        f"the image has {size} pixels, the limit is {max_pixels / 1e6:g} megapixels: send a smaller one",
+        code="too_many_pixels",
+    )

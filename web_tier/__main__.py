@@ -1,0 +1,82 @@
+"""`python -m web_tier`: the app under gunicorn, with a thread for each upload that may wait and some to spare."""
+
+import socket
+from contextlib import ExitStack
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from facefleet.backends import connect
+from facefleet.entry import entry_point
+from facefleet.errors import AlreadyRunning
+from facefleet.settings import Settings
+from web_tier.app import create_app
+from web_tier.router import ReplyRouter
+
+#: Threads that uploads never take: for health checks, the page, the fleet's numbers.
+SPARE_THREADS = 32
+#: Connections that are accepted beyond those, to be told that we are full.
+SPARE_CONNECTIONS = 1000
+#: Seconds that uploads in hand may take once we are asked to stop.
+GRACE = 30
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn with our settings; each of its processes connects for itself, after the fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open = ExitStack()
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in options(self._settings).items():
+            self.cfg.set(name, value)
+        self.cfg.set("worker_exit", lambda server, worker: self._open.close())
+
+    def load(self) -> Flask:
+        backend = connect(self._settings)
+        router = ReplyRouter(self._open.enter_context(backend.open_replies()), backend.blobs)
+        self._open.enter_context(router.running())
+        return create_app(backend, router, self._settings)
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    threads = settings.max_uploads + SPARE_THREADS
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return {
+        "bind": f"{host}:{settings.port}",
+        "workers": settings.web_processes,
+        "worker_class": "gthread",
+        "threads": threads,
+        "worker_connections": threads + SPARE_CONNECTIONS,
+        "backlog": 2048,
+        "graceful_timeout": GRACE,
+        "loglevel": "warning",
+        "proc_name": "facefleet-web",
+    }
+
+
+def refuse_taken_port(settings: Settings) -> None:
+    """Raises `AlreadyRunning`; gunicorn itself would try for five seconds, and then not say what to do."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as e:
+            raise AlreadyRunning(
+                f"port {settings.port} on {settings.host} cannot be had ({e.strerror}): "
+                "stop what uses it, or set FACEFLEET_PORT to another"
+            ) from e
+
+
+@entry_point
+def main(settings: Settings) -> None:
+    refuse_taken_port(settings)
+    Server(settings).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The Flask app, given everything that it needs."""
+
+from flask import Flask, Response, request
+
+from facefleet.ports import Backend
+from facefleet.settings import Settings
+from web_tier import auth, problems
+from web_tier.classic import ClassicViews
+from web_tier.desk import Desk
+from web_tier.people import PeopleViews
+from web_tier.recognitions import RecognitionViews
+from web_tier.router import ReplyRouter
+from web_tier.service import ServiceViews
+
+#: A client that stops sending in the middle gives its thread back after so many seconds.
+BODY_TIMEOUT = 30.0
+#: The page loads nothing from elsewhere, and no script that somebody slips in runs.
+POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+
+def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Flask:
+    app = Flask(__name__)
+    # In the order of the contract, which is the order that a person reads in.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    desk = Desk(
+        backend.requests,
+        backend.blobs,
+        router,
+        max_backlog=settings.max_backlog,
+        max_uploads=settings.max_uploads,
+    )
+    app.before_request(_bound_waiting)
+    auth.install(app, settings.keys)
+    problems.install(app)
+    app.after_request(_harden)
+    for views in (
+        RecognitionViews(desk, backend.blobs, settings),
+        PeopleViews(desk, backend.people, backend.blobs, settings),
+        ServiceViews(backend, router, settings),
+        ClassicViews(desk, settings),
+    ):
+        app.register_blueprint(views.blueprint())
+    return app
+
+
+def _bound_waiting() -> None:
+    if socket := request.environ.get("gunicorn.socket"):
+        socket.settimeout(BODY_TIMEOUT)
+
+
+def _harden(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    # Faces and names stay out of every cache between here and the client.
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

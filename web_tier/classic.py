@@ -1,0 +1,58 @@
+"""`POST /`: the upload that the course's load generators make, byte for byte as they expect it."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request
+
+from facefleet.keys import stem
+from facefleet.model import JobKind
+from facefleet.settings import Settings
+from facefleet.wire import Json
+from web_tier import auth
+from web_tier.desk import Desk, Probe
+from web_tier.problems import Problem, failed
+from web_tier.uploads import probe_of
+
+#: The field tells the dialect: 2021's clients compare the whole body, later ones take what follows the colon.
+NAME_ONLY, STEM_AND_NAME = "myfile", "inputFile"
+
+
+@dataclass(frozen=True)
+class ClassicViews:
+    """The one view, given what it needs."""
+
+    desk: Desk
+    settings: Settings
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("classic", __name__)
+        routes.add_url_rule("/", view_func=self.upload, methods=["POST"])
+        routes.add_url_rule("/<path:path>", view_func=self.upload, methods=["POST"])
+        return routes
+
+    def upload(self, path: str = "") -> Response:
+        if path.startswith("v1/"):
+            raise Problem(404, "not_found", f"there is no /{path}")
+        if not self.settings.classic_open:
+            auth.check("recognise")
+        with self.desk.seat():
+            field, probe = _probe(self.settings.max_pixels)
+            result = self.desk.ask(self.desk.job(JobKind.RECOGNISE, probe), timeout=self.settings.classic_wait_limit)
+            return _answer(field, probe, result)
+
+
+def _probe(max_pixels: int) -> tuple[str, Probe]:
+    for field in (STEM_AND_NAME, NAME_ONLY):
+        if upload := request.files.get(field):
+            return field, probe_of(upload, max_pixels)
+    raise Problem(400, "no_file", f"send the image as a file in the multipart field {STEM_AND_NAME} or {NAME_ONLY}")
+
+
+def _answer(field: str, probe: Probe, result: Json | None) -> Response:
+    if result is None:
+        raise Problem(504, "no_answer_yet", "no worker answered in time: send it again")
+    if error := result["error"]:
+        raise failed(error["code"], error["detail"])
+    answer = result["answer"]
+    body = answer if field == NAME_ONLY else f"{stem(probe.filename)}:{answer}"
+    return Response(body, content_type="text/plain; charset=utf-8")

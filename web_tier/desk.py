@@ -1,0 +1,99 @@
+"""The front desk: takes a job in, safely, and waits for its answer if asked to."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from facefleet import keys, wire
+from facefleet.model import Job, JobKind
+from facefleet.ports import Blobs, Queue
+from facefleet.wire import Json
+from web_tier.problems import busy
+from web_tier.router import ReplyRouter
+
+#: The backlog is asked for this often at most; 1,000 uploads a second need not count it each.
+DEPTH_AGE = 0.25
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An image as a client sent it."""
+
+    filename: str
+    image: bytes
+
+
+class Desk:
+    def __init__(
+        self, requests: Queue, blobs: Blobs, router: ReplyRouter, *, max_backlog: int, max_uploads: int
+    ) -> None:
+        self._requests = requests
+        self._blobs = blobs
+        self._router = router
+        self._max_backlog = max_backlog
+        self._backlog = 0
+        self._asked_at = 0.0
+        self._seats = threading.BoundedSemaphore(max_uploads)
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """Held from the first byte read to the answer, so that some threads stay free for health checks."""
+        if not self._seats.acquire(blocking=False):
+            raise busy("too_many_uploads", "too many uploads wait already: try again soon")
+        try:
+            yield
+        finally:
+            self._seats.release()
+
+    def job(self, kind: JobKind, probe: Probe, *, person_id: str | None = None, top_k: int = 0) -> Job:
+        return Job(
+            id=uuid4().hex,
+            kind=kind,
+            filename=probe.filename,
+            submitted_at=time.time(),
+            image=probe.image,
+            reply_to=self._router.reply_to,
+            person_id=person_id,
+            top_k=top_k,
+        )
+
+    def ask(self, job: Job, *, timeout: float) -> Json | None:
+        """Sends the job and waits for its result; None if it takes longer: it stays queued."""
+        with self._router.expecting(job.id) as future:
+            self._send(job)
+            return self._router.wait(future, job.id, timeout)
+
+    def leave(self, job: Job) -> None:
+        """Sends the job for a client that comes back for its result."""
+        self.promise(job)
+        self._send(replace(job, reply_to=None))
+
+    def promise(self, job: Job) -> None:
+        """Remembers that this id was given to a client, before it is."""
+        self._blobs.put(keys.queued(job.id), b"")
+
+    def _send(self, job: Job) -> None:
+        self._refuse_when_full()
+        self._requests.send(self._message(job))
+
+    def _message(self, job: Job) -> str:
+        """The job's message; an image that does not fit it is saved first, and the message carries its key."""
+        limit = self._requests.max_message_bytes
+        # Base64 makes four characters of three bytes: the image alone shows most that cannot fit.
+        if len(job.image or b"") * 4 / 3 < limit:
+            message = wire.dump_job(job)
+            if len(message.encode()) <= limit:
+                return message
+        blob = keys.claim(job.id)
+        self._blobs.put(blob, job.image or b"")
+        return wire.dump_job(replace(job, image=None, blob=blob))
+
+    def _refuse_when_full(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at > DEPTH_AGE:
+            self._backlog, self._asked_at = self._requests.depth().backlog, now
+        if self._backlog >= self._max_backlog:
+            raise busy("backlog_full", f"{self._backlog} images wait already: try again soon")

@@ -1,0 +1,160 @@
+"""`/v1/people`: who is enrolled, and with which photos."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from facefleet import answers
+from facefleet.errors import Conflict, NotFound
+from facefleet.model import JobKind, Person
+from facefleet.ports import Blobs, People
+from facefleet.settings import Settings
+from facefleet.wire import Json, person_to_json, photo_to_json
+from web_tier.auth import needs
+from web_tier.desk import Desk
+from web_tier.erasure import erase_person
+from web_tier.problems import Problem, failed
+from web_tier.recognitions import JOB_ID, is_queued, queued
+from web_tier.uploads import json_object, probe_of_request
+
+#: An id is the classic answer and a table's key: one word, without the signs that those give a meaning.
+PERSON_ID = re.compile(r"\w[\w.@-]{0,63}")
+MAX_NAME = 200
+#: DynamoDB keeps 400 KB for a person; attributes are to leave room for encodings.
+MAX_ATTRIBUTES_BYTES = 16_384
+MAX_PAGE = 1000
+#: The contract's: how long an enrolment waits for a worker before it says 202.
+ENROL_WAIT = 30.0
+MAX_CONFLICTS = 20
+
+
+@dataclass(frozen=True)
+class PeopleViews:
+    """The views, given what they need."""
+
+    desk: Desk
+    people: People
+    blobs: Blobs
+    settings: Settings
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("people", __name__)
+        routes.add_url_rule("/v1/people", view_func=self.list_people, methods=["GET"])
+        routes.add_url_rule("/v1/people", view_func=self.add_person, methods=["POST"])
+        routes.add_url_rule("/v1/people/<person_id>", view_func=self.show_person, methods=["GET"])
+        routes.add_url_rule("/v1/people/<person_id>", view_func=self.change_person, methods=["PATCH"])
+        routes.add_url_rule("/v1/people/<person_id>", view_func=self.erase, methods=["DELETE"])
+        routes.add_url_rule("/v1/people/<person_id>/photos", view_func=self.enrol, methods=["POST"])
+        routes.add_url_rule("/v1/people/<person_id>/photos/<photo_id>", view_func=self.show_photo, methods=["GET"])
+        return routes
+
+    @needs("enrol")
+    def list_people(self) -> Response:
+        limit = _limit()
+        page = self.people.list(after=request.args.get("cursor", ""), limit=limit + 1)
+        more = page[limit - 1].id if len(page) > limit else None
+        return jsonify(people=[person_to_json(person) for person in page[:limit]], next=more)
+
+    @needs("enrol")
+    def add_person(self) -> Response:
+        body = json_object()
+        person_id = body.get("id")
+        if not isinstance(person_id, str) or not PERSON_ID.fullmatch(person_id):
+            raise Problem(400, "bad_id", "an id is a word of at most 64 letters, digits and . _ @ -")
+        person = _changed(Person(person_id, person_id), body)
+        try:
+            self.people.put(person)
+        except Conflict:
+            raise Problem(409, "person_exists", f"there is a person {person_id} already") from None
+        return _created(person_to_json(person), url_for("people.show_person", person_id=person_id))
+
+    @needs("enrol")
+    def show_person(self, person_id: str) -> Response:
+        return jsonify(person_to_json(self.people.get(person_id)))
+
+    @needs("enrol")
+    def change_person(self, person_id: str) -> Response:
+        body = json_object()
+        return jsonify(person_to_json(_update(self.people, person_id, lambda person: _changed(person, body))))
+
+    @needs("admin")
+    def erase(self, person_id: str) -> Response:
+        erased = erase_person(self.people, self.blobs, person_id)
+        return jsonify(erased=erased) if erased else Response(status=204)
+
+    @needs("enrol")
+    def enrol(self, person_id: str) -> Response:
+        with self.desk.seat():
+            self.people.get(person_id)
+            job = self.desk.job(JobKind.ENROL, probe_of_request(self.settings.max_pixels), person_id=person_id)
+            where = url_for("people.show_photo", person_id=person_id, photo_id=job.id)
+            result = self.desk.ask(job, timeout=ENROL_WAIT)
+        if result is None:
+            self.desk.promise(job)
+            return queued(job, where)
+        if error := result["error"]:
+            raise failed(error["code"], error["detail"])
+        return _created({"photo": result["photo"]}, where)
+
+    @needs("enrol")
+    def show_photo(self, person_id: str, photo_id: str) -> Response:
+        for photo in self.people.get(person_id).photos:
+            if photo.id == photo_id:
+                return jsonify(photo=photo_to_json(photo))
+        return _unfinished(self.blobs, photo_id)
+
+
+def _unfinished(blobs: Blobs, photo_id: str) -> Response:
+    if JOB_ID.fullmatch(photo_id):
+        result = answers.stored(blobs, photo_id)
+        if result is not None and (error := result["error"]):
+            raise failed(error["code"], error["detail"])
+        if result is None and is_queued(blobs, photo_id):
+            return _accepted(photo_id)
+    raise NotFound(f"no photo {photo_id}")
+
+
+def _accepted(photo_id: str) -> Response:
+    response = jsonify(id=photo_id, status="queued")
+    response.status_code = 202
+    return response
+
+
+def _created(body: Json, where: str) -> Response:
+    response = jsonify(body)
+    response.status_code = 201
+    response.headers["Location"] = where
+    return response
+
+
+def _limit() -> int:
+    text = request.args.get("limit", "100")
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
+        raise Problem(400, "bad_limit", f"limit is a number from 1 to {MAX_PAGE}")
+    return int(text)
+
+
+def _update(people: People, person_id: str, change: Callable[[Person], Person]) -> Person:
+    for _ in range(MAX_CONFLICTS):
+        try:
+            return people.put(change(people.get(person_id)))
+        except Conflict:
+            continue
+    raise Conflict(f"person {person_id} is changed all the time: try again")
+
+
+def _changed(person: Person, body: dict[str, Any]) -> Person:
+    """The person with the body's name and attributes; an attribute of null goes (RFC 7396)."""
+    name, given = body.get("name", person.name), body.get("attributes", {})
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        raise Problem(400, "bad_name", f"a name is text of at most {MAX_NAME} characters")
+    if not isinstance(given, dict) or any(isinstance(value, dict | list) for value in given.values()):
+        raise Problem(400, "bad_attributes", 'attributes are plain values by name, as {"major": "physics"}')
+    attributes = {k: v for k, v in {**person.attributes, **given}.items() if v is not None}
+    if len(json.dumps(attributes)) > MAX_ATTRIBUTES_BYTES:
+        raise Problem(400, "bad_attributes", f"attributes take more than {MAX_ATTRIBUTES_BYTES} bytes: keep fewer")
+    return replace(person, name=name, attributes=attributes)

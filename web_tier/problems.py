@@ -1,0 +1,112 @@
+"""Errors as a client sees them: problem+json (RFC 9457) under `/v1`, a line of text on the classic route."""
+
+import logging
+import time
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from facefleet.errors import BadImage, Conflict, NotFound, ServiceError, TooLarge, Unavailable
+
+log = logging.getLogger(__name__)
+
+#: A body that we refuse is still read up to here, since a client that is cut off while it sends never sees why.
+MAX_DRAIN_BYTES = 64_000_000
+MAX_DRAIN_SECONDS = 10.0
+#: Seconds that a client is asked to wait when we are full.
+RETRY_AFTER = 5
+
+STATUS_BY_CODE = {"empty_file": 400, "not_an_image": 415, "too_many_pixels": 413}
+STATUS_BY_ERROR: tuple[tuple[type[ServiceError], int], ...] = (
+    (BadImage, 422),
+    (NotFound, 404),
+    (Conflict, 409),
+    (TooLarge, 413),
+    (Unavailable, 503),
+)
+
+
+class Problem(Exception):
+    """An answer that is an error: its status, its stable code, and what to do about it."""
+
+    def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+
+
+def busy(code: str, detail: str) -> Problem:
+    return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def failed(code: str, detail: str) -> Problem:
+    """A job that ended without an answer; the fault is the image's, or nobody knows."""
+    return Problem(STATUS_BY_CODE.get(code, 422), code, detail)
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(Problem, _render)
+    app.register_error_handler(ServiceError, lambda e: _render(_of_service_error(e)))
+    app.register_error_handler(HTTPException, lambda e: _render(_of_http_error(e)))
+    app.register_error_handler(TimeoutError, lambda e: _render(_too_slow()))
+    app.register_error_handler(Exception, lambda e: _render(_unexpected(e)))
+    app.after_request(_drain)
+
+
+def _of_service_error(error: ServiceError) -> Problem:
+    status = next((status for kind, status in STATUS_BY_ERROR if isinstance(error, kind)), 500)
+    headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
+    return Problem(STATUS_BY_CODE.get(error.code, status), error.code, error.detail, headers=headers)
+
+
+def _of_http_error(error: HTTPException) -> Problem:
+    if isinstance(error, RequestEntityTooLarge):
+        limit = (request.max_content_length or 0) / 1e6
+        return Problem(413, "body_too_large", f"the limit is {limit:g} MB: send a smaller image")
+    status = error.code or 500
+    headers = {k: v for k, v in error.get_headers() if k in ("Allow", "Location")}
+    return Problem(
+        status, HTTPStatus(status).phrase.lower().replace(" ", "_"), error.description or "", headers=headers
+    )
+
+
+def _too_slow() -> Problem:
+    return Problem(408, "too_slow", "the rest of the request did not arrive in time: send it again")
+
+
+def _unexpected(error: Exception) -> Problem:
+    log.error("unexpected, answered 500", exc_info=error)
+    return Problem(500, "internal_error", "something here is broken, and was logged: try again later")
+
+
+def _render(problem: Problem) -> Response:
+    if request.path.startswith("/v1/"):
+        response = jsonify(
+            type=f"urn:facefleet:problem:{problem.code}",
+            title=HTTPStatus(problem.status).phrase,
+            status=problem.status,
+            code=problem.code,
+            detail=problem.detail,
+        )
+        response.content_type = "application/problem+json"
+    else:
+        response = Response(f"{problem.detail}\n", content_type="text/plain; charset=utf-8")
+    response.status_code = problem.status
+    response.headers.update(problem.headers)
+    return response
+
+
+def _drain(response: Response) -> Response:
+    """Reads, within bounds, what a refused client is still sending."""
+    if response.status_code < 400:
+        return response
+    stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + MAX_DRAIN_SECONDS, MAX_DRAIN_BYTES
+    try:
+        while left > 0 and time.monotonic() < deadline and (chunk := stream.read(min(left, 65_536))):
+            left -= len(chunk)
+    except OSError:
+        log.debug("a refused client went away")
+    return response

@@ -1,0 +1,104 @@
+"""`/v1/recognitions`: who is on this image?"""
+
+import re
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from facefleet import answers, keys
+from facefleet.errors import NotFound
+from facefleet.model import Job, JobKind
+from facefleet.ports import Blobs
+from facefleet.settings import Settings
+from web_tier.auth import needs
+from web_tier.desk import Desk
+from web_tier.problems import Problem, failed
+from web_tier.uploads import probe_of_request
+
+MAX_TOP_K = 100
+JOB_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class RecognitionViews:
+    """The views, given what they need."""
+
+    desk: Desk
+    blobs: Blobs
+    settings: Settings
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("recognitions", __name__)
+        routes.add_url_rule("/v1/recognitions", view_func=self.recognise, methods=["POST"])
+        routes.add_url_rule("/v1/recognitions/<job_id>", view_func=self.result_of, methods=["GET"])
+        return routes
+
+    @needs("recognise")
+    def recognise(self) -> Response:
+        with self.desk.seat():
+            top_k = _top_k()
+            job = self.desk.job(JobKind.RECOGNISE, probe_of_request(self.settings.max_pixels), top_k=top_k)
+            if wants_async():
+                self.desk.leave(job)
+                return queued(job, location(job))
+            result = self.desk.ask(job, timeout=self.settings.wait_limit)
+        if result is None:
+            self.desk.promise(job)
+            raise _outwaited(job)
+        if error := result["error"]:
+            raise failed(error["code"], error["detail"])
+        return jsonify(result)
+
+    @needs("recognise")
+    def result_of(self, job_id: str) -> Response:
+        if JOB_ID.fullmatch(job_id):
+            if (result := answers.stored(self.blobs, job_id)) is not None:
+                return jsonify(result)
+            if is_queued(self.blobs, job_id):
+                return _still_queued(job_id)
+        raise NotFound(f"no recognition {job_id}: it never was, or was forgotten")
+
+
+def location(job: Job) -> str:
+    return url_for("recognitions.result_of", job_id=job.id)
+
+
+def wants_async() -> bool:
+    return "respond-async" in request.headers.get("Prefer", "").lower()
+
+
+def is_queued(blobs: Blobs, job_id: str) -> bool:
+    try:
+        blobs.get(keys.queued(job_id))
+    except NotFound:
+        return False
+    return True
+
+
+def queued(job: Job, location: str) -> Response:
+    """202: safe with us; its result will be found at the location."""
+    response = _still_queued(job.id)
+    response.headers["Location"] = location
+    if wants_async():
+        response.headers["Preference-Applied"] = "respond-async"
+    return response
+
+
+def _still_queued(job_id: str) -> Response:
+    response = jsonify(id=job_id, status="queued")
+    response.status_code = 202
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _outwaited(job: Job) -> Problem:
+    where = location(job)
+    detail = f"it takes longer than we let you wait, and goes on: ask GET {where} later"
+    return Problem(504, "no_answer_yet", detail, headers={"Location": where, "Retry-After": "5"})
+
+
+def _top_k() -> int:
+    text = request.args.get("top_k", "0")
+    if not text.isdecimal() or int(text) > MAX_TOP_K:
+        raise Problem(400, "bad_top_k", f"top_k is a number from 0 to {MAX_TOP_K}")
+    return int(text)

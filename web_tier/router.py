@@ -1,0 +1,91 @@
+"""Brings each reply to the one request that waits for it."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+from facefleet import answers, wire
+from facefleet.errors import BadMessage
+from facefleet.ports import Blobs, Queue
+from facefleet.wire import Json
+
+log = logging.getLogger(__name__)
+
+#: SQS hands out ten messages at most, and waits twenty seconds at most.
+BATCH = 10
+MAX_WAIT = 20.0
+#: A waiter that heard nothing for so long looks at the stored result, then after twice as long, and so on.
+FIRST_LOOK = 5.0
+MAX_LOOK = 60.0
+RETRY_AFTER = 1.0
+
+
+class ReplyRouter:
+    """One for each web process, with a response queue of its own."""
+
+    def __init__(self, replies: Queue, blobs: Blobs) -> None:
+        self.reply_to = replies.name
+        self._replies = replies
+        self._blobs = blobs
+        self._waiting: dict[str, Future[Json]] = {}
+        self._thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(stop,), name="replies", daemon=True)
+        self._thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            self._thread.join()
+
+    @contextmanager
+    def expecting(self, job_id: str) -> Iterator["Future[Json]"]:
+        """To be entered before the job is sent: from here on its reply is not missed."""
+        future: Future[Json] = Future()
+        self._waiting[job_id] = future
+        try:
+            yield future
+        finally:
+            self._waiting.pop(job_id, None)
+
+    def wait(self, future: "Future[Json]", job_id: str, timeout: float) -> Json | None:
+        """The result; None if there is none in time. Replies may be lost; what is stored is the truth."""
+        deadline, look = time.monotonic() + timeout, FIRST_LOOK
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return future.result(min(left, look))
+            except TimeoutError:
+                look = min(2 * look, MAX_LOOK)
+                if result := answers.stored(self._blobs, job_id):
+                    return result
+        return None
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                for message in self._replies.receive(wait=MAX_WAIT, limit=BATCH, stop=stop):
+                    self._deliver(message.body)
+                    self._replies.ack(message)
+            except Exception:
+                log.exception("replies: goes on after an error")
+                stop.wait(RETRY_AFTER)
+
+    def _deliver(self, body: str) -> None:
+        try:
+            result = wire.load_reply(body)
+        except BadMessage as e:
+            log.warning("dropped: %s", e)
+            return
+        # Gone if it came twice, or if the client outwaited its limit.
+        if future := self._waiting.pop(result["id"], None):
+            future.set_result(result)

@@ -1,0 +1,132 @@
+"""The service about itself: the page, its API's description, health, the fleet, and the purge."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from flask import Blueprint, Response, jsonify, render_template
+
+from facefleet import __version__, keys
+from facefleet.errors import NotFound, ServiceError
+from facefleet.model import InstanceState
+from facefleet.ports import Backend, Blobs
+from facefleet.settings import Settings
+from facefleet.wire import Json
+from web_tier.auth import needs
+from web_tier.erasure import erase_everybody, purge
+from web_tier.problems import Problem
+from web_tier.router import ReplyRouter
+from web_tier.uploads import json_object
+
+#: The controller writes its status every few seconds; this old, it is gone.
+STALE_STATUS = 20.0
+
+
+@dataclass(frozen=True)
+class ServiceViews:
+    """The views, given what they need."""
+
+    backend: Backend
+    router: ReplyRouter
+    settings: Settings
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("service", __name__)
+        routes.add_url_rule("/", view_func=self.page, methods=["GET"])
+        routes.add_url_rule("/openapi.json", view_func=self.openapi, methods=["GET"])
+        routes.add_url_rule("/healthz", view_func=self.healthz, methods=["GET"])
+        routes.add_url_rule("/readyz", view_func=self.readyz, methods=["GET"])
+        routes.add_url_rule("/v1/fleet", view_func=self.fleet, methods=["GET"])
+        routes.add_url_rule("/v1/purge", view_func=self.purge_all, methods=["POST"])
+        return routes
+
+    def page(self) -> str:
+        return render_template("index.html", keep_days=f"{self.settings.keep_days:g}", version=__version__)
+
+    def openapi(self) -> Response:
+        return Response((Path(__file__).parent / "openapi.json").read_bytes(), content_type="application/json")
+
+    def healthz(self) -> Response:
+        return jsonify(status="alive", version=__version__)
+
+    def readyz(self) -> tuple[Response, int]:
+        failing = _failing(self.backend, self.router)
+        return jsonify(failing=failing), 503 if failing else 200
+
+    @needs("recognise")
+    def fleet(self) -> Response:
+        depth, dead = self.backend.requests.depth(), self.backend.dead.depth().backlog
+        queue = {"visible": depth.visible, "in_flight": depth.in_flight, "dead": dead}
+        return jsonify({"queue": queue} | _fleet_status(self.backend.blobs, self.settings.instances_at_most))
+
+    @needs("admin")
+    def purge_all(self) -> Response:
+        body = json_object()
+        if body.get("confirm") != "purge":
+            raise Problem(400, "not_confirmed", 'nothing was removed: confirm with {"confirm": "purge"}')
+        removed = purge(self.backend.requests, self.backend.dead, self.backend.blobs)
+        if body.get("people") is True:
+            removed["people"] = erase_everybody(self.backend.people, self.backend.blobs)
+        return jsonify(removed=removed)
+
+
+def _status(blobs: Blobs) -> Json | None:
+    try:
+        status: Json = json.loads(blobs.get(keys.FLEET_STATUS))
+    except NotFound:
+        return None
+    return status
+
+
+def _fleet_status(blobs: Blobs, most: int) -> Json:
+    nothing = {state.value: 0 for state in InstanceState}
+    status = _status(blobs)
+    if status is None:
+        reason = "no controller has looked yet: start one with python -m controller"
+        return {"instances": nothing, "desired": 0, "max": most, "reason": reason, "workers": []}
+    age = time.time() - status.pop("at")
+    if age > STALE_STATUS:
+        status["reason"] = f"the controller was last seen {age:.0f} s ago: is it running?"
+    return status
+
+
+def _failing(backend: Backend, router: ReplyRouter) -> list[str]:
+    """What keeps the service from answering a photo posted now."""
+    checks = {
+        "queue": lambda: backend.requests.depth() is not None,
+        "blobs": lambda: _writable(backend.blobs),
+        "people": lambda: backend.people.list(limit=1) is not None,
+        "replies": lambda: router.alive,
+        "controller": lambda: _controlled(backend.blobs),
+        "samples": lambda: not _setting_up(backend.blobs),
+    }
+    return [name for name, check in checks.items() if not _passes(check)]
+
+
+def _passes(check: object) -> bool:
+    try:
+        return bool(check()) if callable(check) else False
+    except (ServiceError, OSError):
+        return False
+
+
+def _writable(blobs: Blobs) -> bool:
+    """A real object is written: a full disk or a lost permission shows nowhere else."""
+    key = f"{keys.STATE}ready-{uuid4().hex}"
+    blobs.put(key, b"ready?")
+    return blobs.delete(key)
+
+
+def _controlled(blobs: Blobs) -> bool:
+    status = _status(blobs)
+    return status is not None and time.time() - float(status["at"]) < STALE_STATUS
+
+
+def _setting_up(blobs: Blobs) -> bool:
+    try:
+        blobs.get(keys.SETTING_UP)
+    except NotFound:
+        return False
+    return True
