@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 #: The status is written this often even when nothing changed: so one sees that the controller lives.
 REPEAT = 5.0
 #: A worker's heartbeat is repeated every few seconds; one this old belongs to a worker that is gone.
-STALE_HEARTBEAT = 30.0
+STALE_HEARTBEAT = 15.0
 
 
 @dataclass

@@ -78,6 +78,8 @@ class Desk:
     def _send(self, job: Job) -> None:
         self._refuse_when_full()
         self._requests.send(self._message(job))
+        # Counted at once: a burst must not slip in between two looks at the queue.
+        self._backlog += 1
 
     def _message(self, job: Job) -> str:
         """The job's message; an image that does not fit it is saved first, and the message carries its key."""

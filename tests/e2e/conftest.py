@@ -1,149 +1,12 @@
-"""Real processes over real sockets, on a data folder and a port of their own."""
+"""Services to test against; what they are stands in services.py."""
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-import requests
-
-from facefleet.backends import connect
-from facefleet.ports import Backend
-from facefleet.settings import Settings
-
-#: How long anything may take that is waited for. Reached only where something is broken.
-PATIENCE = 60.0
-
-
-def until(what: Callable[[], Any], *, seconds: float = PATIENCE, say: str = "") -> Any:
-    """The first truth that `what` returns; fails after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {say or what}"
-        time.sleep(0.05)
-    return value
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-@dataclass
-class Service:
-    """A facefleet of one's own: tiers are started and killed one by one."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    settings: dict[str, str] = field(default_factory=dict)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def env(self) -> dict[str, str]:
-        ours = {"FACEFLEET_DATA": str(self.folder / "data"), "FACEFLEET_PORT": str(self.port)}
-        return dict(os.environ) | ours | self.settings
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def backend(self) -> Backend:
-        return connect(Settings.from_env(self.env))
-
-    def start(self, module: str, *args: str, **settings: str) -> subprocess.Popen[bytes]:
-        """`python -m module`, its output in a file of the test's folder."""
-        with (self.folder / f"{module}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *args], env=self.env | settings, stdout=log, stderr=log
-            )
-        self.processes.append(process)
-        return process
-
-    def cli(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "facefleet.cli", *args]
-        return subprocess.run(command, env=self.env, input=stdin, capture_output=True, text=True, timeout=PATIENCE)
-
-    def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(self.url + path, timeout=PATIENCE, **options)
-
-    def post(self, path: str, **options: Any) -> requests.Response:
-        return requests.post(self.url + path, timeout=2 * PATIENCE, **options)
-
-    def fleet(self) -> dict[str, Any]:
-        return dict(self.get("/v1/fleet").json())
-
-    def answers(self, path: str = "/healthz") -> bool:
-        try:
-            return self.get(path).ok
-        except requests.ConnectionError:
-            return False
-
-    def await_ready(self) -> None:
-        until(lambda: self.answers("/readyz"), say="ready")
-
-    def enrol(self, person: str, photo: Path) -> requests.Response:
-        self.post("/v1/people", json={"id": person, "name": person.title()})
-        with photo.open("rb") as file:
-            return self.post(f"/v1/people/{person}/photos", files={"file": file})
-
-    def classic(self, photo: Path | bytes, name: str = "", field: str = "inputFile") -> requests.Response:
-        """As the course's load generator: a connection of its own, no content type, no time-out."""
-        image = photo if isinstance(photo, bytes) else photo.read_bytes()
-        filename = name or (photo.name if isinstance(photo, Path) else "upload.jpg")
-        return requests.post(self.url, files={field: (filename, image)}, timeout=3 * PATIENCE)
-
-    def workers(self) -> list[psutil.Process]:
-        """The worker processes that run on this data folder."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            if "app_tier" in (process.info["cmdline"] or []):
-                try:
-                    if process.environ().get("FACEFLEET_DATA") == self.env["FACEFLEET_DATA"]:
-                        found.append(process)
-                except psutil.Error:
-                    continue
-        return found
-
-    def is_idle(self) -> bool:
-        """Queue empty, fleet at zero: where it began, and where it must end."""
-        fleet = self.fleet()
-        return not any(fleet["queue"].values()) and not any(fleet["instances"].values())
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(timeout=40)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        for worker in self.workers():
-            worker.send_signal(signal.SIGKILL)
-
-
-@contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Service]:
-    """Web tier and controller, ready; everything ends with the block."""
-    service = Service(folder, settings={f"FACEFLEET_{k}": v for k, v in settings.items()})
-    try:
-        service.start("web_tier")
-        service.start("controller")
-        service.await_ready()
-        yield service
-    finally:
-        service.stop()
+from services import Service, running
 
 
 @pytest.fixture(scope="session")
@@ -158,18 +21,14 @@ def service(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services that only this test uses: `start_service(KEEP_DAYS="1")`."""
-    started: list[Any] = []
+    with ExitStack() as started:
 
-    def start(**settings: str) -> Service:
-        folder = tmp_path / f"service-{len(started)}"
-        folder.mkdir()
-        context = running(folder, **settings)
-        started.append(context)
-        return context.__enter__()
+        def start(**settings: str) -> Service:
+            folder = tmp_path / f"service-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            return started.enter_context(running(folder, **settings))
 
-    yield start
-    for context in started:
-        context.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.backends.embedded.lock import only_one
 from facefleet.backends.embedded.people import SqlitePeople
 from facefleet.backends.embedded.queue import DeadLetters, QueueFile, SqliteQueue
-from facefleet.backends.embedded.replies import open_existing, open_own
+from facefleet.backends.embedded.replies import ReplyQueues
 from facefleet.errors import Unavailable
 from facefleet.ports import Backend
 from facefleet.settings import Settings
@@ -36,7 +36,7 @@ def connect(settings: Settings) -> Backend:
         keep=settings.keep_days * DAY,
     )
     dead = SqliteQueue(queues, f"{settings.request_queue}-dead", visibility_timeout=DEAD_VISIBILITY_TIMEOUT)
-    replies = root / "replies"
+    replies = ReplyQueues(root / "replies", settings.response_queue)
     return Backend(
         requests=SqliteQueue(
             queues,
@@ -54,8 +54,8 @@ def connect(settings: Settings) -> Backend:
             env=dict(os.environ) | worker_environment(root),
             grace=settings.drain_timeout,
         ),
-        open_replies=partial(open_own, replies, settings.response_queue),
-        replies=partial(open_existing, replies),
+        open_replies=replies.own,
+        replies=replies.existing,
         only_one=partial(_only_one, root),
     )
 

@@ -1,0 +1,52 @@
+"""A facefleet on this machine for as long as a measurement takes, started as a user would."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+START_TIMEOUT = 90.0
+
+
+@contextmanager
+def facefleet_up(folder: Path, samples: Path, **settings: str) -> Iterator[str]:
+    """The service's URL, ready, with the samples enrolled; it is stopped and drained at the end."""
+    port = _free_port()
+    ours = {"DATA": str(folder / "data"), "PORT": str(port), "LOG_LEVEL": "WARNING"} | settings
+    env = dict(os.environ) | {f"FACEFLEET_{name}": value for name, value in ours.items()}
+    with (folder / "up.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  # our own command, and no shell
+            [sys.executable, "-m", "facefleet.cli", "up", "--samples", str(samples)], env=env, stdout=log, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await_ready(process, url)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"{url}/readyz", timeout=5).ok:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"bench: no service answered at {url}; its output lies beside its data")

@@ -1,0 +1,188 @@
+"""What the service costs over the bare recognition: throughput with all cores busy, and latency of one photo.
+
+    python -m bench.service [--photos DIR] [--rounds 5] [--json]
+
+Both sides run on the same photos, with the same number of processes, in turns in one run, so that a busy
+machine slows both. `ratio`: images a second through the service (client and all on the same cores) to those of
+a bare loop. `added_p50_ms`, `added_p95_ms`: a photo's time through the service less the median time of the same
+photo recognised in a bare process, photos sent one at a time.
+"""
+
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median, quantiles
+
+import click
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from bench.local import facefleet_up
+from facefleet.model import Changes, Person, Photo
+from facefleet.recognition.encoder import dlib_encoder
+from facefleet.recognition.recogniser import Limits, Recogniser
+from facefleet.settings import Settings
+
+SAMPLES = Path(".samples")
+#: Uploads under way for each worker: enough that none waits for the next.
+UPLOADS_PER_WORKER = 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    workers: int
+    images: int
+    rounds: int
+    service_images_per_s: float
+    bare_images_per_s: float
+    ratio: float
+    added_p50_ms: float
+    added_p95_ms: float
+
+
+def bare_recogniser(samples: Path) -> Recogniser:
+    """The recogniser that a worker has, with the samples enrolled, and nothing around it."""
+    settings = Settings()
+    encode = dlib_encoder(longest_side=settings.longest_side)
+    people: list[Person] = []
+    recogniser = Recogniser(
+        encode, lambda since: Changes(1, tuple(people)), Limits(settings.max_pixels, settings.threshold)
+    )
+    for folder in sorted(samples.iterdir()):
+        faces = [(photo.name, recogniser.the_face(photo.read_bytes())) for photo in folder.iterdir()]
+        photos = tuple(Photo(name, face.box, face.encoding.tobytes()) for name, face in faces)
+        people.append(Person(folder.name, folder.name, photos=photos))
+    recogniser.refresh()
+    return recogniser
+
+
+def loop(images: list[bytes], samples: Path, pipe: Connection) -> None:
+    """A bare process: for each number received, recognises so many images and sends the seconds of each."""
+    recogniser = bare_recogniser(samples)
+    recogniser.recognise(images[0])
+    pipe.send([])
+    while count := pipe.recv():
+        seconds = []
+        for i in range(count):
+            started = time.perf_counter()
+            recogniser.recognise(images[i % len(images)])
+            seconds.append(time.perf_counter() - started)
+        pipe.send(seconds)
+
+
+@contextmanager
+def bare_processes(count: int, images: list[bytes], samples: Path) -> Iterator[list[Connection]]:
+    """Pipes to so many bare processes, each with its models loaded."""
+    pipes = []
+    context = multiprocessing.get_context("spawn")
+    for _ in range(count):
+        ours, theirs = context.Pipe()
+        context.Process(target=loop, args=(images, samples, theirs), daemon=True).start()
+        pipes.append(ours)
+    for pipe in pipes:
+        pipe.recv()
+    yield pipes
+    for pipe in pipes:
+        pipe.send(0)
+
+
+def bare_round(pipes: list[Connection], images: int) -> float:
+    """Images a second, all processes at once."""
+    started = time.perf_counter()
+    for pipe in pipes:
+        pipe.send(images // len(pipes))
+    for pipe in pipes:
+        pipe.recv()
+    return images // len(pipes) * len(pipes) / (time.perf_counter() - started)
+
+
+def service_round(send: Callable[[int], float], workers: int, images: int) -> float:
+    started = time.perf_counter()
+    with ThreadPoolExecutor(workers * UPLOADS_PER_WORKER) as pool:
+        list(pool.map(send, range(images)))
+    return images / (time.perf_counter() - started)
+
+
+def sender(url: str, images: list[bytes]) -> Callable[[int], float]:
+    """A function that uploads the i-th image and returns the seconds until its answer."""
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+
+    def send(i: int) -> float:
+        started = time.perf_counter()
+        response = session.post(
+            f"{url}/v1/recognitions", data=images[i % len(images)], headers={"Content-Type": "image/jpeg"}
+        )
+        response.raise_for_status()
+        return time.perf_counter() - started
+
+    return send
+
+
+def added_latency(send: Callable[[int], float], pipe: Connection, images: int) -> list[float]:
+    """For each upload, seconds beyond the bare median of the same photo; sides in turns, one photo at a time."""
+    pipe.send(3 * images)
+    bare = pipe.recv()
+    medians = [median(bare[i::images]) for i in range(images)]
+    return [send(i) - medians[i] for i in range(images) for _ in range(3)]
+
+
+def measure(photos: Path, rounds: int, per_round: int) -> Measured:
+    images = [
+        photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in (".jpg", ".jpeg", ".png")
+    ]
+    workers = len(os.sched_getaffinity(0))
+    fixed = {"MIN_INSTANCES": str(workers), "MAX_INSTANCES": str(workers)}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        facefleet_up(Path(folder), SAMPLES / "people", **fixed) as url,
+        bare_processes(workers, images, SAMPLES / "people") as pipes,
+    ):
+        send = sender(url, images)
+        service_round(send, workers, 4 * workers)
+        turns = [(service_round(send, workers, per_round), bare_round(pipes, per_round)) for _ in range(rounds)]
+        added = [s for _ in range(rounds) for s in added_latency(send, pipes[0], len(images))]
+    return _summary(turns, added, workers, len(images))
+
+
+def _summary(turns: list[tuple[float, float]], added: list[float], workers: int, images: int) -> Measured:
+    return Measured(
+        workers=workers,
+        images=images,
+        rounds=len(turns),
+        service_images_per_s=round(median(service for service, _ in turns), 2),
+        bare_images_per_s=round(median(bare for _, bare in turns), 2),
+        ratio=round(median(service / bare for service, bare in turns), 3),
+        added_p50_ms=round(1000 * median(added), 1),
+        added_p95_ms=round(1000 * quantiles(added, n=20)[-1], 1),
+    )
+
+
+@click.command()
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), default=SAMPLES / "photos")
+@click.option("--rounds", default=5, show_default=True, help="Turns of each side; medians are told.")
+@click.option("--per-round", default=70, show_default=True, help="Images in a turn.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def main(photos: Path, rounds: int, per_round: int, *, as_json: bool) -> None:
+    """Measure what the service costs over the bare recognition."""
+    measured = measure(photos, rounds, per_round)
+    if as_json:
+        click.echo(json.dumps(vars(measured)))
+        return
+    table = Table("measured", "", title="The service against a bare loop")
+    for name, value in vars(measured).items():
+        table.add_row(name, str(value))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The card's story: from zero workers, a hundred uploads at once, each answered with its own answer."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+from services import Service, until
+
+pytestmark = pytest.mark.slow
+
+
+def small(photo: Path) -> bytes:
+    """The photo at a quarter of its size: the same answer for less of CI's time."""
+    image = Image.open(photo).convert("RGB")
+    image.thumbnail((image.width // 2, image.height // 2))
+    out = BytesIO()
+    image.save(out, "JPEG", quality=92)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def probes(photos: Path, stranger: Path) -> list[tuple[bytes, str]]:
+    """Images, and who is on them."""
+    return [
+        (small(photos / "obama2.jpg"), "obama"),
+        (small(photos / "biden.jpg"), "biden"),
+        (small(stranger), "unknown"),
+        (small(photos / "obama3.jpg"), "obama"),
+    ]
+
+
+def enrolled(service: Service, photos: Path) -> Service:
+    for person in ("obama", "biden"):
+        assert service.enrol(person, photos / f"{person}.jpg").status_code == 201
+    until(service.is_idle, say="back to zero after enrolling")
+    return service
+
+
+def upload(url: str, name: str, image: bytes) -> requests.Response:
+    """A new connection, no content type, no client time-out to speak of: the course's load generator."""
+    return requests.post(url, files={"inputFile": (name, image)}, timeout=300)
+
+
+def burst(urls: list[str], probes: list[tuple[bytes, str]], count: int = 100) -> list[tuple[str, requests.Response]]:
+    """So many uploads from as many threads: (answer expected, answer) of each."""
+
+    def one(i: int) -> tuple[str, requests.Response]:
+        image, person = probes[i % len(probes)]
+        return f"test_{i:02}:{person}", upload(urls[i % len(urls)], f"test_{i:02}.jpg", image)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def watch_peak(service: Service, work: Callable[[], Any]) -> tuple[Any, int]:
+    """What `work` returns, and the most instances seen meanwhile."""
+    peak = 0
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        while not running.done():
+            peak = max(peak, sum(service.fleet()["instances"].values()))
+        return running.result(), peak
+
+
+@pytest.mark.parametrize("processes", ["1", "4"])
+def test_a_hundred_uploads_from_zero_get_each_its_own_answer(
+    start_service: Callable[..., Service], photos: Path, probes: list[tuple[bytes, str]], processes: str
+) -> None:
+    service = enrolled(start_service(WEB_PROCESSES=processes, SCALE_IN_AFTER="2", MAX_INSTANCES="2"), photos)
+    answers, peak = watch_peak(service, lambda: burst([service.url], probes))
+    assert [(a.status_code, a.text) for _, a in answers] == [(200, expected) for expected, _ in answers]
+    assert peak == 2
+    until(service.is_idle, say="fleet and queues back at zero")
+    assert not service.workers()
+
+
+def test_two_web_tiers_never_swallow_each_others_answers(
+    start_service: Callable[..., Service], photos: Path, probes: list[tuple[bytes, str]]
+) -> None:
+    service = enrolled(start_service(SCALE_IN_AFTER="2"), photos)
+    other = Service(service.folder, settings=service.settings)
+    service.processes.append(other.start("web_tier"))
+    until(lambda: other.answers("/readyz"), say="the other web tier")
+    answers = burst([service.url, other.url], probes)
+    assert [(a.status_code, a.text) for _, a in answers] == [(200, expected) for expected, _ in answers]
+
+
+def test_two_images_of_one_name_at_once_get_each_their_own_answer(
+    service: Service, probes: list[tuple[bytes, str]]
+) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        sent = [probes[i % 3] for i in range(20)]
+        answers = list(pool.map(lambda probe: upload(service.url, "same.jpg", probe[0]).text, sent))
+    assert answers == [f"same:{person}" for _, person in sent]
+
+
+def test_health_is_answered_while_every_upload_seat_is_taken(
+    start_service: Callable[..., Service], photos: Path
+) -> None:
+    service = start_service(MAX_UPLOADS="200", MAX_INSTANCES="1")
+    image = small(photos / "obama2.jpg")
+    with ThreadPoolExecutor(250) as pool:
+        answers = [pool.submit(upload, service.url, f"test_{i}.jpg", image) for i in range(250)]
+        until(lambda: service.fleet()["queue"]["visible"] > 100, say="a backlog")
+        assert service.get("/healthz").ok
+        statuses = [answer.result().status_code for answer in answers]
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 200
+
+
+def test_past_the_bound_on_the_backlog_clients_are_asked_to_come_back(
+    start_service: Callable[..., Service], photos: Path
+) -> None:
+    service = start_service(MAX_BACKLOG="3", MAX_INSTANCES="1")
+    image = small(photos / "obama2.jpg")
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda i: upload(f"{service.url}/", f"{i}.jpg", image), range(30)))
+    refused = [a for a in answers if a.status_code == 503]
+    assert refused
+    assert all(int(a.headers["Retry-After"]) > 0 for a in refused)
+    assert all(a.status_code in (200, 503) for a in answers)
