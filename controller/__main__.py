@@ -1,5 +1,6 @@
 """`python -m controller`: looks every tick. The fleet outlives it: the next controller goes on with the same."""
 
+import argparse
 import logging
 import signal
 import threading
@@ -14,7 +15,7 @@ from controller.policy import Bounds
 from controller.reconcile import Controller
 from facefleet.backends import connect
 from facefleet.entry import entry_point
-from facefleet.ports import Backend
+from facefleet.ports import Backend, Queue
 from facefleet.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ DEAD_LETTERS_EVERY = 2.0
 
 @entry_point
 def main(settings: Settings) -> None:
+    parser = argparse.ArgumentParser(prog="controller", description="Keeps as many instances as the backlog deserves.")
+    parser.add_argument("--drain", action="store_true", help="on SIGTERM go on until nothing waits, within bounds")
+    drain = parser.parse_args().drain
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -36,8 +40,17 @@ def main(settings: Settings) -> None:
         scheduler.start()
         log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
         stop.wait()
+        if drain:
+            await_empty(backend.requests, settings)
         # Waits for the tick in hand: none is cut off between two calls.
         scheduler.shutdown()
+
+
+def await_empty(requests: Queue, settings: Settings) -> None:
+    """Returns once nothing waits: those who still wait for an answer get it; after the drain time in any case."""
+    deadline = time.monotonic() + settings.drain_timeout
+    while requests.depth().backlog and time.monotonic() < deadline:
+        time.sleep(settings.tick)
 
 
 def schedule(backend: Backend, settings: Settings) -> BackgroundScheduler:

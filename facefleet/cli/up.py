@@ -25,7 +25,7 @@ from web_tier.__main__ import refuse_taken_port
 #: What runs, and under which name its lines appear.
 PROCFILE = """
 web: exec {python} -m web_tier
-controller: exec {python} -m controller
+controller: exec {python} -m controller --drain
 """
 #: How long the tiers may take to answer at all.
 START_TIMEOUT = 60.0
