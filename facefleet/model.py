@@ -1,4 +1,4 @@
-"""The words everybody speaks: frozen values, standard library only. The glossary stands in the README."""
+"""The words everybody speaks: frozen values, standard library only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
