@@ -35,12 +35,12 @@ $(VENV)/made:
 	@touch $@
 
 $(VENV)/runs: $(VENV)/made requirements.txt constraints.txt vendor/dlib/pyproject.toml pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -r requirements-dev.txt
 	@touch $@
 
 # A folder for each person, as `facefleet enrol` takes it; the other photos lie beside, to try it out.

@@ -1,5 +1,6 @@
 """`python -m web_tier`: the app under gunicorn, with a thread for each upload that may wait and some to spare."""
 
+import resource
 import socket
 from contextlib import ExitStack
 from typing import Any
@@ -75,6 +76,9 @@ def refuse_taken_port(settings: Settings) -> None:
 @entry_point
 def main(settings: Settings) -> None:
     refuse_taken_port(settings)
+    # A thousand uploads are more than the thousand files that most systems allow at first.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Server(settings).run()
 
 

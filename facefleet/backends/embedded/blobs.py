@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
-from facefleet.errors import NotFound
+from facefleet.errors import NotFound, Unavailable
 from facefleet.model import BlobInfo
 
 #: ext4 and most others take 255 bytes for a name.
@@ -31,6 +31,12 @@ class DirectoryBlobs:
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
+        try:
+            self._write(path, data)
+        except OSError as e:
+            raise Unavailable(f"{key} cannot be written ({e.strerror}): is the disk full?") from e
+
+    def _write(self, path: Path, data: bytes) -> None:
         # Written beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
         making = self._making / uuid4().hex
         with making.open("xb") as file:

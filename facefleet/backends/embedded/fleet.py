@@ -1,18 +1,23 @@
-"""A fleet of worker processes on this machine. Their records lie in a folder, so any controller finds them."""
+"""A fleet of worker processes on this machine. Their locks and records lie in a folder, so any controller finds them.
+
+A process lives as long as its lock is held: the lock is inherited, and dies with it, however it dies. No process
+number is trusted that an old process may have left behind.
+"""
 
 import json
 import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from facefleet.backends.embedded import launch
+from facefleet.backends.embedded.lock import exclusively, take
 from facefleet.model import Instance, InstanceState
 
 #: The workers' log file starts afresh beyond this; the one before is kept.
@@ -21,12 +26,10 @@ MAX_LOG_BYTES = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is remembered of a process. Number and start time together name it, however numbers are reused."""
+    """What a process wrote about itself, before it became a worker."""
 
     pid: int
-    started: float
     launched_at: float
-    draining_since: float | None = None
 
 
 class ProcessFleet:
@@ -38,86 +41,90 @@ class ProcessFleet:
         self._name = name
         self._env = env
         self._grace = grace
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._adopted = False
+        self._children: list[subprocess.Popen[bytes]] = []
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def instances(self) -> list[Instance]:
-        self._adopt()
-        return [_instance(id, record) for id, record in self._living().items()]
+        return [self._instance(id) for id in self._living()]
 
     def launch(self, count: int) -> None:
         for _ in range(count):
             self._launch(f"{self._name}-{secrets.token_hex(4)}")
 
     def retire(self, ids: list[str]) -> None:
-        living = self._living()
-        for id in ids:
-            if id in living:
-                self._retire(id, living[id])
+        for id in set(ids) & set(self._living()):
+            self._retire(id)
 
     def _launch(self, id: str) -> None:
-        with self._log().open("ab") as log:
-            # Its own session: Ctrl-C in a terminal goes to the tiers, and they drain it in order.
+        # Alone: a lock that is being made is not held yet, and must not look abandoned.
+        with (
+            exclusively(self._folder / "making.lock"),
+            take(self._path(id, "lock")) as lock,
+            self._log().open("ab") as log,
+        ):
             process = subprocess.Popen(  # noqa: S603  # our own command, and no shell
-                [*self._command, id],
+                [sys.executable, "-I", "-S", launch.__file__, str(self._path(id, "json")), *self._command, id],
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C in a terminal goes to the tiers, and they drain this one in order.
                 start_new_session=True,
+                pass_fds=[lock.fileno()],
             )
-        self._children[id] = process
-        with suppress(psutil.NoSuchProcess):
-            self._save(id, Record(process.pid, psutil.Process(process.pid).create_time(), time.time()))
+        self._children.append(process)
 
-    def _retire(self, id: str, record: Record) -> None:
-        now = time.time()
-        if record.draining_since is None:
-            self._save(id, replace(record, draining_since=now))
+    def _retire(self, id: str) -> None:
+        record, draining = self._record(id), self._path(id, "draining")
+        if record is None:
+            # It has not come to life yet; who wants it gone will ask again.
+            return
+        if not draining.exists():
+            draining.touch()
             _send(record, signal.SIGTERM)
-        elif now - record.draining_since > self._grace:
+        elif time.time() - draining.stat().st_mtime > self._grace:
             _send(record, signal.SIGKILL)
 
-    def _living(self) -> dict[str, Record]:
-        """Records by instance id; those of processes that are gone are removed."""
-        for id, child in list(self._children.items()):
-            # Asked, so that a dead child does not stay as a zombie.
-            if child.poll() is not None:
-                del self._children[id]
-        living = {}
-        for path in sorted(self._folder.glob("*.json")):
-            record = _load(path)
-            if record is not None and _process(record) is not None:
-                living[path.stem] = record
-            else:
-                path.unlink(missing_ok=True)
+    def _living(self) -> list[str]:
+        """Ids of the processes that live; what others left behind is removed."""
+        # Asked, so that a dead child does not stay as a zombie.
+        self._children = [child for child in self._children if child.poll() is None]
+        living = []
+        with exclusively(self._folder / "making.lock"):
+            for lock in sorted(self._folder.glob(f"{self._name}-*.lock")):
+                if self._is_held(lock):
+                    living.append(lock.stem)
+                else:
+                    self._remove(lock.stem)
         return living
 
-    def _adopt(self) -> None:
-        """Once: finds processes that a controller launched and did not live to record."""
-        if self._adopted:
-            return
-        self._adopted = True
-        known = self._living()
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                id = self._stray(process)
-                if id is not None and id not in known:
-                    self._save(id, Record(process.pid, process.create_time(), process.create_time()))
+    def _is_held(self, lock: Path) -> bool:
+        try:
+            with take(lock):
+                return False
+        except BlockingIOError:
+            return True
 
-    def _stray(self, process: psutil.Process) -> str | None:
-        """The instance id of a process that runs our command on our data folder."""
-        *command, id = process.cmdline() or [""]
-        if command != self._command or not id.startswith(f"{self._name}-"):
+    def _remove(self, id: str) -> None:
+        for suffix in ("draining", "json", "lock"):
+            self._path(id, suffix).unlink(missing_ok=True)
+
+    def _instance(self, id: str) -> Instance:
+        record, draining = self._record(id), self._path(id, "draining")
+        if record is None:
+            return Instance(id, InstanceState.PENDING, time.time())
+        if draining.exists():
+            return Instance(id, InstanceState.DRAINING, draining.stat().st_mtime)
+        return Instance(id, InstanceState.RUNNING, record.launched_at)
+
+    def _record(self, id: str) -> Record | None:
+        try:
+            return Record(**json.loads(self._path(id, "json").read_text()))
+        except FileNotFoundError:
             return None
-        return id if process.environ().get("FACEFLEET_DATA") == self._env.get("FACEFLEET_DATA") else None
 
-    def _save(self, id: str, record: Record) -> None:
-        path = self._folder / f"{id}.json"
-        making = path.with_suffix(".new")
-        making.write_text(json.dumps(asdict(record)))
-        making.replace(path)
+    def _path(self, id: str, suffix: str) -> Path:
+        return self._folder / f"{id}.{suffix}"
 
     def _log(self) -> Path:
         log = self._folder / "workers.log"
@@ -126,30 +133,7 @@ class ProcessFleet:
         return log
 
 
-def _instance(id: str, record: Record) -> Instance:
-    if record.draining_since is not None:
-        return Instance(id, InstanceState.DRAINING, record.draining_since)
-    return Instance(id, InstanceState.RUNNING, record.launched_at)
-
-
-def _load(path: Path) -> Record | None:
-    try:
-        return Record(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _process(record: Record) -> psutil.Process | None:
-    """The process of that record, unless it is gone, a zombie, or another one under the same number."""
-    try:
-        process = psutil.Process(record.pid)
-        alive = abs(process.create_time() - record.started) < 0.02 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if alive else None
-
-
 def _send(record: Record, number: signal.Signals) -> None:
-    if _process(record) is not None:
-        with suppress(ProcessLookupError):
-            os.kill(record.pid, number)
+    # Gone between our look at its lock and now.
+    with suppress(ProcessLookupError):
+        os.kill(record.pid, number)

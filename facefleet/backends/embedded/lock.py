@@ -3,8 +3,9 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from facefleet.errors import AlreadyRunning
 
@@ -18,15 +19,23 @@ def exclusively(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def take(path: Path) -> Iterator[IO[str]]:
+    """Holds the lock at `path`, or raises `BlockingIOError`. A process that inherits the file holds it on."""
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+
+
+@contextmanager
 def only_one(path: Path, what: str) -> Iterator[None]:
     """Holds the lock at `path`, or raises `AlreadyRunning` and names the process that does."""
-    with path.open("a+") as file:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = held.enter_context(take(path))
         except BlockingIOError:
-            file.seek(0)
+            holder = path.read_text().strip()
             raise AlreadyRunning(
-                f"a {what} is running already on {path.parent} (process {file.read().strip()}): stop it first"
+                f"a {what} is running already on {path.parent} (process {holder}): stop it first"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

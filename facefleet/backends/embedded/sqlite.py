@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facefleet.backends.embedded.lock import exclusively
+from facefleet.errors import Unavailable
 
 #: Other processes hold the write lock for milliseconds; beyond this something is wrong.
 BUSY_TIMEOUT = 30.0
@@ -17,7 +18,10 @@ MAX_IDLE = 4
 
 
 class Database:
-    """One file. Threads may share it; a thread that waits for an answer holds no connection."""
+    """One file. Threads may share it; a thread that waits for an answer holds no connection.
+
+    What SQLite cannot do now, because the disk is full or a lock is not to be had, raises `Unavailable`.
+    """
 
     def __init__(self, path: Path, schema: str) -> None:
         self.path = path
@@ -36,6 +40,9 @@ class Database:
         connection = self._idle.pop() if self._idle else self._connect()
         try:
             yield connection
+        except sqlite3.OperationalError as e:
+            connection.close()
+            raise Unavailable(f"{self.path} cannot be used now ({e}): is the disk full?") from e
         except BaseException:
             connection.close()
             raise
