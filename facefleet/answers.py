@@ -16,9 +16,10 @@ log = logging.getLogger(__name__)
 def store(blobs: Blobs, job: Job, result: Result) -> Json:
     """Keeps the result by id and, for a recognition, the bare answer by the file's stem; returns what was kept."""
     body = wire.result_to_json(result)
-    blobs.put(keys.result(job.id), json.dumps(body).encode())
     if job.kind is JobKind.RECOGNISE and result.error is None:
         blobs.put(keys.answer(job.filename), result.answer.encode())
+    # Last: a worker that finds it takes the job as done, and does nothing over again.
+    blobs.put(keys.result(job.id), json.dumps(body).encode())
     return body
 
 

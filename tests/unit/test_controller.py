@@ -1,0 +1,101 @@
+"""One tick and the chores beside it, on a real queue, real blobs, and real processes that do nothing."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.housekeeping import answer_dead_letters, forget
+from controller.policy import Bounds
+from controller.reconcile import Controller
+from facefleet import keys, wire
+from facefleet.backends import connect
+from facefleet.backends.embedded.fleet import ProcessFleet
+from facefleet.model import Depth, Heartbeat, InstanceState, Job, JobKind, WorkerState
+from facefleet.ports import Backend
+from facefleet.settings import Settings
+
+IDLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return connect(Settings(data=tmp_path, max_receives=1, visibility_timeout=0.05))
+
+
+@pytest.fixture
+def controller(backend: Backend, tmp_path: Path) -> Iterator[Controller]:
+    fleet = ProcessFleet(tmp_path / "idle", [sys.executable, "-c", IDLE], name="idle", env={}, grace=0.0)
+    yield Controller(backend.requests, fleet, backend.blobs, Bounds(0, 2, hold=5))
+    until_gone(fleet)
+
+
+def until_gone(fleet: ProcessFleet) -> None:
+    deadline = time.monotonic() + 20
+    while left := fleet.instances():
+        assert time.monotonic() < deadline
+        fleet.retire([instance.id for instance in left])
+
+
+def shown(backend: Backend) -> dict[str, object]:
+    return dict(json.loads(backend.blobs.get(keys.FLEET_STATUS)))
+
+
+def a_job(id: str, reply_to: str | None = None) -> str:
+    return wire.dump_job(Job(id, JobKind.RECOGNISE, f"{id}.jpg", time.time(), image=b"x", reply_to=reply_to))
+
+
+def test_a_backlog_brings_instances_up_to_the_most_and_they_go_after_the_hold(
+    controller: Controller, backend: Backend
+) -> None:
+    for i in range(5):
+        backend.requests.send(a_job(f"j{i}"))
+    assert controller.tick(100.0).launch == 2
+    assert controller.tick(101.0).launch == 0, "those on their way up count"
+    backend.requests.purge()
+    assert controller.tick(104.0).retire == ()
+    assert len(controller.tick(107.0).retire) == 2
+    assert shown(backend)["desired"] == 0
+
+
+def test_an_instance_counts_as_running_once_its_worker_was_heard_of(controller: Controller, backend: Backend) -> None:
+    backend.requests.send(a_job("j"))
+    controller.tick(100.0)
+    assert controller.observe(100.0).count(InstanceState.PENDING) == 1
+    while (instance := controller.fleet.instances()[0]).state is InstanceState.PENDING:
+        assert time.time() - instance.since < 20
+    beat = Heartbeat(instance.id, WorkerState.IDLE, 0, 100.0, 100.0)
+    backend.blobs.put(keys.heartbeat(instance.id), wire.dump_heartbeat(beat))
+    assert controller.observe(100.0).count(InstanceState.RUNNING) == 1
+
+
+def test_the_heartbeat_of_a_killed_worker_is_removed(controller: Controller, backend: Backend) -> None:
+    beat = Heartbeat("gone", WorkerState.BUSY, 3, 0.0, at=50.0)
+    backend.blobs.put(keys.heartbeat("gone"), wire.dump_heartbeat(beat))
+    assert controller.observe(100.0).workers == ()
+    assert list(backend.blobs.list(keys.WORKERS)) == []
+
+
+def test_the_client_of_a_dead_letter_is_told_once_and_the_letter_stays(backend: Backend) -> None:
+    with backend.open_replies() as replies:
+        backend.requests.send(a_job("poison", replies.name))
+        assert backend.requests.receive(), "a worker takes it, and dies"
+        assert backend.requests.receive(wait=0.3) == []
+        assert answer_dead_letters(backend.dead, backend.blobs, backend.replies) == 1
+        assert answer_dead_letters(backend.dead, backend.blobs, backend.replies) == 0
+        (message,) = replies.receive(limit=10)
+    result = wire.load_reply(message.body)
+    assert (result["status"], result["error"]["code"]) == ("failed", "gave_up")
+    assert json.loads(backend.blobs.get(keys.result("poison"))) == result
+    assert backend.dead.depth() == Depth(0, 1)
+
+
+def test_images_and_answers_are_forgotten_and_people_stay(backend: Backend) -> None:
+    for key in ("in/a.jpg", "out/a", "results/1.json", "queued/1", "photos/paul/1", "state/fleet"):
+        backend.blobs.put(key, b"x")
+    assert forget(backend.blobs, before=time.time() - 60) == 0
+    assert forget(backend.blobs, before=time.time() + 60) == 4
+    assert [b.key for b in backend.blobs.list("photos/")] == ["photos/paul/1"]

@@ -1,0 +1,89 @@
+"""Replies reach the one who waits, and nobody else; what is stored is the truth where a reply is lost."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from facefleet import answers, wire
+from facefleet.backends import connect
+from facefleet.model import Job, JobKind, Result
+from facefleet.ports import Backend
+from facefleet.settings import Settings
+from web_tier.router import ReplyRouter
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return connect(Settings(data=tmp_path))
+
+
+@pytest.fixture
+def router(backend: Backend) -> Iterator[ReplyRouter]:
+    with backend.open_replies() as replies:
+        router = ReplyRouter(replies, backend.blobs)
+        with router.running():
+            yield router
+
+
+def send(backend: Backend, router: ReplyRouter, job_id: str, person: str) -> None:
+    result = wire.result_to_json(Result(job_id, "a.jpg", person_id=person))
+    backend.replies(router.reply_to).send(wire.dump_reply(job_id, result))
+
+
+def test_each_waiter_gets_its_own_reply_whatever_the_order(backend: Backend, router: ReplyRouter) -> None:
+    got: dict[str, str] = {}
+
+    def wait(job_id: str, ready: threading.Barrier) -> None:
+        with router.expecting(job_id) as future:
+            ready.wait()
+            result = router.wait(future, job_id, 20)
+            got[job_id] = result["answer"] if result else ""
+
+    ids = [f"job-{i}" for i in range(20)]
+    ready = threading.Barrier(len(ids) + 1)
+    threads = [threading.Thread(target=wait, args=(id, ready)) for id in ids]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    for id in reversed(ids):
+        send(backend, router, id, f"person of {id}")
+    for thread in threads:
+        thread.join()
+    assert got == {id: f"person of {id}" for id in ids}
+
+
+def test_a_reply_that_comes_twice_is_harmless(backend: Backend, router: ReplyRouter) -> None:
+    with router.expecting("a") as future:
+        send(backend, router, "a", "paul")
+        send(backend, router, "a", "paul")
+        result = router.wait(future, "a", 20)
+    with router.expecting("b") as future:
+        send(backend, router, "b", "mary")
+        other = router.wait(future, "b", 20)
+    assert (result and result["answer"], other and other["answer"]) == ("paul", "mary")
+
+
+def test_a_reply_that_is_not_ours_stops_nothing(backend: Backend, router: ReplyRouter) -> None:
+    backend.replies(router.reply_to).send("rubbish")
+    backend.replies(router.reply_to).send('{"v": 1, "id": "a", "result": {"id": "b"}}')
+    with router.expecting("a") as future:
+        send(backend, router, "a", "paul")
+        assert router.wait(future, "a", 20)
+
+
+def test_a_lost_reply_is_found_in_what_is_stored(
+    backend: Backend, router: ReplyRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web_tier.router.FIRST_LOOK", 0.05)
+    job = Job("a", JobKind.RECOGNISE, "a.jpg", 0.0)
+    with router.expecting("a") as future:
+        answers.store(backend.blobs, job, Result("a", "a.jpg"))
+        result = router.wait(future, "a", 20)
+    assert result and result["answer"] == "unknown"
+
+
+def test_a_waiter_gives_up_at_its_limit(router: ReplyRouter) -> None:
+    with router.expecting("a") as future:
+        assert router.wait(future, "a", 0.05) is None
