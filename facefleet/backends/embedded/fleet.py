@@ -22,6 +22,8 @@ from facefleet.model import Instance, InstanceState
 
 #: The workers' log file starts afresh beyond this; the one before is kept.
 MAX_LOG_BYTES = 10_000_000
+#: From letting go of its files to its end a process takes milliseconds.
+EXIT_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class ProcessFleet:
         self._name = name
         self._env = env
         self._grace = grace
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def instances(self) -> list[Instance]:
@@ -72,7 +74,7 @@ class ProcessFleet:
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
             )
-        self._children.append(process)
+        self._children[id] = process
 
     def _retire(self, id: str) -> None:
         record, draining = self._record(id), self._path(id, "draining")
@@ -87,8 +89,6 @@ class ProcessFleet:
 
     def _living(self) -> list[str]:
         """Ids of the processes that live; what others left behind is removed."""
-        # Asked, so that a dead child does not stay as a zombie.
-        self._children = [child for child in self._children if child.poll() is None]
         living = []
         with exclusively(self._folder / "making.lock"):
             for lock in sorted(self._folder.glob(f"{self._name}-*.lock")):
@@ -106,6 +106,9 @@ class ProcessFleet:
             return True
 
     def _remove(self, id: str) -> None:
+        if child := self._children.pop(id, None):
+            # It let go of its lock, so it ends now; waited for, it does not stay as a zombie.
+            child.wait(EXIT_TIMEOUT)
         for suffix in ("draining", "json", "lock"):
             self._path(id, suffix).unlink(missing_ok=True)
 
