@@ -1,5 +1,6 @@
 """A facefleet of a test's own: real processes over real sockets, on a data folder and a port of their own."""
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import requests
 
 from facefleet.backends import connect
@@ -36,6 +36,12 @@ def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """`kill -9` of a tier, all its processes at once; workers, which live in sessions of their own, stay."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass
@@ -64,7 +70,11 @@ class Service:
         """`python -m module`, its output in a file of the test's folder."""
         with (self.folder / f"{module}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *args], env=self.env | settings, stdout=log, stderr=log
+                [sys.executable, "-m", module, *args],
+                env=self.env | settings,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.processes.append(process)
         return process
@@ -102,17 +112,11 @@ class Service:
         filename = name or (photo.name if isinstance(photo, Path) else "upload.jpg")
         return requests.post(self.url, files={field: (filename, image)}, timeout=3 * PATIENCE)
 
-    def workers(self) -> list[psutil.Process]:
-        """The worker processes that run on this data folder."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            if "app_tier" in (process.info["cmdline"] or []):
-                try:
-                    if process.environ().get("FACEFLEET_DATA") == self.env["FACEFLEET_DATA"]:
-                        found.append(process)
-                except psutil.Error:
-                    continue
-        return found
+    def workers(self) -> set[int]:
+        """The process numbers of the workers that live."""
+        fleet = self.folder / "data/fleet"
+        records = [fleet / f"{instance.id}.json" for instance in self.backend.fleet.instances()]
+        return {json.loads(record.read_text())["pid"] for record in records if record.exists()}
 
     def is_idle(self) -> bool:
         """Queue empty, fleet at zero: where it began, and where it must end."""
@@ -126,9 +130,9 @@ class Service:
             try:
                 process.wait(timeout=40)
             except subprocess.TimeoutExpired:
-                process.kill()
-        for worker in self.workers():
-            worker.send_signal(signal.SIGKILL)
+                kill(process)
+        for pid in self.workers():
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -1,27 +1,20 @@
 """`kill -9` of everything, one after the other: nobody's answer is lost, doubled, or given to another."""
 
 import json
+import os
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
-from services import Service, until
+from services import Service, kill, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-def kill(process: psutil.Process) -> None:
-    """`kill -9` of a process and all that it started; workers, which the controller started, are left alone."""
-    for victim in [*process.children(recursive=True), process]:
-        if "app_tier" not in victim.cmdline():
-            victim.kill()
-    process.wait()
 
 
 @contextmanager
@@ -32,9 +25,9 @@ def a_worker_killed_every_second(service: Service) -> Iterator[list[int]]:
     def reaper() -> None:
         while not done.wait(1.0):
             if workers := service.workers():
-                victim = chance.choice(workers)
-                victim.kill()
-                killed.append(victim.pid)
+                victim = chance.choice(sorted(workers))
+                os.kill(victim, signal.SIGKILL)
+                killed.append(victim)
 
     thread = threading.Thread(target=reaper)
     thread.start()
@@ -71,11 +64,10 @@ def test_what_was_accepted_is_answered_after_the_web_tier_was_killed(
 ) -> None:
     service = start_service()
     image = (photos / "obama2.jpg").read_bytes()
-    web = psutil.Process(service.processes[0].pid)
     ask = {"Prefer": "respond-async", "Content-Type": "image/jpeg"}
     accepted = [service.post("/v1/recognitions", data=image, headers=ask) for _ in range(20)]
     assert {a.status_code for a in accepted} == {202}
-    kill(web)
+    kill(service.processes[0])
     service.start("web_tier")
     service.await_ready()
     for answer in accepted:
@@ -91,7 +83,7 @@ def test_a_client_cut_off_by_a_killed_web_tier_leaves_nothing_behind(
     with ThreadPoolExecutor(10) as pool:
         sent = [pool.submit(send, service, image, i) for i in range(10)]
         until(lambda: service.backend.requests.depth().backlog > 0, say="uploads under way")
-        kill(psutil.Process(service.processes[0].pid))
+        kill(service.processes[0])
         cut_off = [s for s in sent if isinstance(s.exception(), requests.ConnectionError)]
     assert cut_off
     service.start("web_tier")
@@ -104,9 +96,9 @@ def test_the_next_controller_goes_on_with_the_fleet_of_a_killed_one(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
     service = start_service(MIN_INSTANCES="1", SCALE_IN_AFTER="1")
-    before = until(lambda: {w.pid for w in service.workers()}, say="a worker")
-    kill(psutil.Process(service.processes[1].pid))
-    assert {w.pid for w in service.workers()} == before, "workers outlive their controller"
+    before = until(service.workers, say="a worker")
+    kill(service.processes[1])
+    assert service.workers() == before, "workers outlive their controller"
     assert send(service, (photos / "obama2.jpg").read_bytes(), 0).status_code == 200
     service.settings["FACEFLEET_MIN_INSTANCES"] = "0"
     service.start("controller")
@@ -133,7 +125,7 @@ def test_a_poisonous_message_ends_as_a_dead_letter_and_its_client_is_told(
         while not sent.done():
             if service.backend.requests.depth().in_flight:
                 for worker in service.workers():
-                    worker.kill()
+                    os.kill(worker, signal.SIGKILL)
         answer = sent.result()
     assert answer.status_code == 422
     assert answer.json()["code"] == "gave_up"
@@ -156,6 +148,6 @@ def test_a_worker_asked_to_go_finishes_the_image_in_hand(start_service: Callable
         sent = [pool.submit(send, service, image, i) for i in range(6)]
         until(lambda: service.backend.requests.depth().in_flight, say="an image in hand")
         for worker in service.workers():
-            worker.terminate()
+            os.kill(worker, signal.SIGTERM)
         # A minute's lease: a message dropped instead of finished or released would outlast the clients' patience.
         assert [s.result().status_code for s in sent] == [200] * 6
