@@ -9,8 +9,9 @@ from PIL import Image
 
 from facefleet.errors import BadImage
 
-#: What cameras, phones and browsers make. Pillow reads more, and each further parser is more to attack.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO")
+#: What cameras, phones and browsers make (a phone's MPO opens as JPEG). Pillow reads more, and each further parser
+#: is more to attack.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
 
 def check(data: bytes, *, max_pixels: int) -> None:

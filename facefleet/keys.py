@@ -18,8 +18,8 @@ MAX_FILENAME = 255
 def clean_filename(name: str) -> str:
     """The client's file name made harmless: base name, no colon or control character, never empty."""
     base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
-    kept = "".join("_" if c == ":" or not c.isprintable() else c for c in base).strip()
-    return kept[:MAX_FILENAME] if kept.strip(".") else "upload"
+    kept = "".join("_" if c == ":" or not c.isprintable() else c for c in base)[:MAX_FILENAME].strip()
+    return kept if kept.strip(".") else "upload"
 
 
 def stem(filename: str) -> str:

@@ -24,6 +24,8 @@ from facefleet.model import (
 )
 
 VERSION = 1
+#: What reading something that is not ours may end with: nested too deep, numbers too large, anything.
+GARBAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 Json = dict[str, Any]
 
 
@@ -57,12 +59,12 @@ def load_job(text: str) -> Job:
             filename=_text(body["filename"]),
             submitted_at=float(body["submitted_at"]),
             image=None if body["image"] is None else base64.b64decode(body["image"], validate=True),
-            blob=body["blob"],
-            reply_to=body["reply_to"],
-            person_id=body["person"],
+            blob=_text_or_none(body["blob"]),
+            reply_to=_text_or_none(body["reply_to"]),
+            person_id=_text_or_none(body["person"]),
             top_k=int(body.get("top_k", 0)),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except GARBAGE as e:
         raise BadMessage(f"not a message of ours: {e}") from e
 
 
@@ -84,8 +86,12 @@ def load_reply(text: str) -> Json:
         if reply["v"] != VERSION or result["id"] != reply["id"]:
             raise BadMessage("a reply of another version, or to another job")
         return result
-    except (ValueError, KeyError, TypeError) as e:
+    except GARBAGE as e:
         raise BadMessage(f"not a reply of ours: {e}") from e
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def result_to_json(result: Result) -> Json:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
+from werkzeug.routing import PathConverter
 
 from facefleet.keys import stem
 from facefleet.model import JobKind
@@ -15,6 +16,14 @@ from web_tier.uploads import probe_of
 
 #: The field tells the dialect: 2021's clients compare the whole body, later ones take what follows the colon.
 NAME_ONLY, STEM_AND_NAME = "myfile", "inputFile"
+#: All, so that a page that is not there is "not found" rather than "wrong method, try POST".
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class ClassicPath(PathConverter):
+    """Any path but ours: some load generators are given one."""
+
+    regex = "(?!v1/|static/).*?"
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,13 @@ class ClassicViews:
 
     def blueprint(self) -> Blueprint:
         routes = Blueprint("classic", __name__)
+        routes.record_once(lambda state: state.app.url_map.converters.update(classic=ClassicPath))
         routes.add_url_rule("/", view_func=self.upload, methods=["POST"])
-        routes.add_url_rule("/<path:path>", view_func=self.upload, methods=["POST"])
+        routes.add_url_rule("/<classic:path>", view_func=self.upload, methods=METHODS)
         return routes
 
     def upload(self, path: str = "") -> Response:
-        if path.startswith("v1/"):
+        if request.method != "POST":
             raise Problem(404, "not_found", f"there is no /{path}")
         if not self.settings.classic_open:
             auth.check("recognise")

@@ -46,7 +46,10 @@ def _probe_of_json(body: dict[str, Any], max_pixels: int) -> Probe:
 
 def json_object() -> dict[str, Any]:
     """The request's body; a problem 400 unless it is a JSON object."""
-    body = request.get_json(force=True, silent=True)
+    try:
+        body = request.get_json(force=True, silent=True)
+    except RecursionError:
+        body = None
     if not isinstance(body, dict):
         raise Problem(400, "bad_json", "send a JSON object")
     return body

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -65,16 +66,20 @@ class DirectoryBlobs:
         return True
 
     def list(self, prefix: str) -> Iterator[BlobInfo]:
-        area, _, start = prefix.partition("/")
-        yield from _files(self._area(area), f"{area}/", quote(start, safe=" "))
+        area = prefix.partition("/")[0]
+        for name, entry in _files(self._area(area)):
+            key = f"{area}/{unquote(name)}"
+            if key.startswith(prefix):
+                with suppress(FileNotFoundError):
+                    info = entry.stat()
+                    yield BlobInfo(key, info.st_size, info.st_mtime)
 
     def _path(self, key: str) -> Path:
         area, _, name = key.partition("/")
         if not name:
             raise ValueError(f"a key is area/name, not {key!r}")
-        # `quote` lets dots pass: a name of dots alone would be a folder above.
-        encoded = quote(name, safe=" ") if name.strip(".") else name.replace(".", "%2E")
-        parts = [encoded[i : i + MAX_NAME_BYTES] for i in range(0, len(encoded), MAX_NAME_BYTES)]
+        encoded = quote(name, safe=" ")
+        parts = [_no_dots(encoded[i : i + MAX_NAME_BYTES]) for i in range(0, len(encoded), MAX_NAME_BYTES)]
         return self._area(area).joinpath(*(part + CONTINUED for part in parts[:-1]), parts[-1])
 
     def _area(self, area: str) -> Path:
@@ -83,22 +88,22 @@ class DirectoryBlobs:
         return self._root / self._folders.get(area, area)
 
 
-def _files(folder: Path, before: str, start: str) -> Iterator[BlobInfo]:
+def _no_dots(part: str) -> str:
+    """`quote` lets dots pass, and one or two of them alone would be this folder or the one above."""
+    return part.replace(".", "%2E") if part in (".", "..") else part
+
+
+def _files(folder: Path, before: str = "") -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Encoded names, put together again, and their files."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
         return
     for entry in entries:
         if entry.name.endswith(CONTINUED):
-            part = entry.name.removesuffix(CONTINUED)
-            if part.startswith(start[:MAX_NAME_BYTES]) or start.startswith(part):
-                yield from _files(Path(entry.path), before + part, start[len(part) :])
-        elif entry.name.startswith(start):
-            try:
-                info = entry.stat()
-            except FileNotFoundError:
-                continue
-            yield BlobInfo(unquote(before + entry.name), info.st_size, info.st_mtime)
+            yield from _files(Path(entry.path), before + entry.name.removesuffix(CONTINUED))
+        else:
+            yield before + entry.name, entry
 
 
 def _sync_folder(folder: Path) -> None:

@@ -87,9 +87,7 @@ class SqlitePeople:
         with self._database.write(durable=True) as connection:
             connection.execute(RAISE_FLOOR, (before,))
             connection.execute(FORGET_REMOVED, (before,))
-        with self._database.read() as connection:
-            # Until a checkpoint, the encodings would still stand in the write-ahead log.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.scrub()
 
 
 def _raise_version(connection: Connection) -> int:

@@ -178,7 +178,5 @@ class SqliteQueue:
     def purge(self) -> int:
         with self._database.write(durable=True) as connection:
             removed = connection.execute(PURGE, {"queue": self.name}).rowcount
-        with self._database.read() as connection:
-            # Old pages would stay in the write-ahead log until other messages overwrite them.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.scrub()
         return removed

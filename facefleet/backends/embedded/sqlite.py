@@ -68,6 +68,12 @@ class Database:
             yield connection
             connection.execute("COMMIT")
 
+    def scrub(self) -> None:
+        """Leaves nothing of what was deleted: copies stay in gaps of pages, and pages in the write-ahead log."""
+        with self._writing, self.read() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
