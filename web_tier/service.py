@@ -43,7 +43,12 @@ class ServiceViews:
         return routes
 
     def page(self) -> str:
-        return render_template("index.html", keep_days=f"{self.settings.keep_days:g}", version=__version__)
+        return render_template(
+            "index.html",
+            keep_days=f"{self.settings.keep_days:g}",
+            max_mb=f"{self.settings.max_upload_bytes / 1e6:g}",
+            version=__version__,
+        )
 
     def openapi(self) -> Response:
         return Response((Path(__file__).parent / "openapi.json").read_bytes(), content_type="application/json")

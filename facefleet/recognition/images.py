@@ -1,23 +1,54 @@
 """From bytes to upright RGB pixels."""
 
+import struct
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from facefleet.errors import BadImage
 from facefleet.imagefile import opened
 
 Pixels = NDArray[np.uint8]
 
+#: EXIF 2.32, 4.6.4: what undoes each value of Orientation. 1, and what is none of these, needs nothing.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 
 def decode(data: bytes, *, max_pixels: int) -> Pixels:
     """Upright RGB pixels, shape (rows, columns, 3); raises `BadImage`."""
     with opened(data, max_pixels) as image:
         try:
-            # Phones store photos as the sensor lies and say in EXIF how to turn them.
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.asarray(_eight_bits(_upright(image)).convert("RGB"))
         except (OSError, ValueError, SyntaxError, EOFError, IndexError) as e:
             raise BadImage("the image is damaged or was cut short: send it again", code="damaged_image") from e
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Phones store photos as the sensor lies and say in EXIF how to turn them.
+
+    Pillow's own `exif_transpose` does so too, and fails on any nonsense elsewhere in the EXIF.
+    """
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except (OSError, ValueError, TypeError, SyntaxError, EOFError, LookupError, struct.error):
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey values of 16 bits made 8: Pillow would cut them off, and leave a white photo."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
 
 
 def shrink(pixels: Pixels, longest_side: int) -> tuple[Pixels, float]:
