@@ -1,6 +1,8 @@
 """A worker against real queues and blobs: whatever fails in between, each job ends with one answer."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app_tier.pulse import Pulse
+from app_tier.pulse import EXIT_HUNG, Pulse
 from app_tier.worker import Worker
 from facefleet import keys, wire
 from facefleet.backends import connect
@@ -171,3 +173,26 @@ def test_a_worker_says_how_it_is_while_it_lives_and_nothing_after(backend: Backe
     work_until(lambda: backend.requests.depth() == Depth(0, 0), backend, Calls(0, after=False), watched)
     assert said[0].id == "w"
     assert list(backend.blobs.list(keys.WORKERS)) == []
+
+
+HUNG = """
+import sys, threading
+from pathlib import Path
+from app_tier import pulse
+from facefleet.backends import connect
+from facefleet.settings import Settings
+pulse.MAX_WORK = 0.1
+backend = connect(Settings(data=Path(sys.argv[1])))
+backend.requests.send("anything")
+(message,) = backend.requests.receive()
+beat, stop = pulse.Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.4), threading.Event()
+with beat.beating(stop), beat.holding(message):
+    stop.wait()
+"""
+
+
+def test_a_worker_that_hangs_ends_itself_and_the_message_comes_back(tmp_path: Path) -> None:
+    hung = subprocess.run([sys.executable, "-c", HUNG, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert hung.returncode == EXIT_HUNG
+    assert "this worker ends, the message comes back" in hung.stderr
+    assert connect(Settings(data=tmp_path)).requests.receive(wait=PATIENCE)

@@ -1,0 +1,73 @@
+"""The README's commands, run as they stand there; what a comment promises must come."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from services import Service
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands(program: str) -> list[tuple[str, str]]:
+    """(Command, what its comment promises) of the README's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line.partition(" # ") for block in blocks for line in block.splitlines()]
+    return [(command.strip(), promise.strip()) for command, _, promise in lines if command.startswith(program)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photos: Path, stranger: Path) -> Path:
+    """Where a reader of the README stands: sample photos, their own people, a photo of a party."""
+    (tmp_path / ".samples").mkdir()
+    (tmp_path / ".samples/photos").symlink_to(photos)
+    (tmp_path / "people/Paul").mkdir(parents=True)
+    shutil.copy(stranger, tmp_path / "people/Paul/1.png")
+    shutil.copy(stranger, tmp_path / "party.jpg")
+    return tmp_path
+
+
+def run(service: Service, command: str, folder: Path) -> str:
+    words = shlex.split(command.replace("http://127.0.0.1:8000", service.url))
+    if words[0] == ".venv/bin/facefleet":
+        words[:1] = [sys.executable, "-m", "facefleet.cli"]
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=service.env | {"PATH": os.environ["PATH"]},
+        input="y\n",
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def clean(service: Service) -> Iterator[Service]:
+    yield service
+    service.cli("people", "erase", "Paul", "--yes")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: apt-get install curl")
+@pytest.mark.parametrize(("command", "promise"), commands("curl"))
+def test_what_the_readme_does_with_curl_works(service: Service, folder: Path, command: str, promise: str) -> None:
+    answer = run(service, command, folder)
+    assert answer.strip() == promise if promise else '"answer":"obama"' in answer
+
+
+def test_what_the_readme_does_with_the_command_line_works(clean: Service, folder: Path) -> None:
+    said = {command.split()[1]: run(clean, command, folder) for command, _ in commands(".venv/bin/facefleet")}
+    assert list(said) == ["enrol", "send", "status", "people"]
+    assert said["send"].startswith("party.jpg: Paul (distance 0.00")
+    assert said["people"].startswith("Erase Paul")
+    assert "1 photos" in said["people"]
