@@ -32,6 +32,18 @@ def stored(blobs: Blobs, job_id: str) -> Json | None:
     return body
 
 
+def mark_purged(blobs: Blobs, now: float) -> None:
+    """From now on, whoever waits for a job submitted earlier can be told that it is gone."""
+    blobs.put(keys.PURGED, repr(now).encode())
+
+
+def purged_since(blobs: Blobs, submitted_at: float) -> bool:
+    try:
+        return float(blobs.get(keys.PURGED)) > submitted_at
+    except NotFound:
+        return False
+
+
 def reply(replies: Callable[[str], Queue], job: Job, result: Json) -> None:
     """Tells the process that waits; if it is gone, the stored result is what its client will find."""
     if job.reply_to is None:

@@ -30,6 +30,8 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
 
 def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # What Pillow tells of a photo is where and by whom it was taken.
+    logging.getLogger("PIL").setLevel(logging.INFO)
     # APScheduler tells each tick, twice.
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 

@@ -10,6 +10,7 @@ FORGOTTEN = (INPUT, OUTPUT, RESULTS, QUEUED)
 
 FLEET_STATUS = STATE + "fleet"
 SETTING_UP = STATE + "setting-up"
+PURGED = STATE + "purged"
 
 #: A file name as the contract takes it: base name, so many characters.
 MAX_FILENAME = 255

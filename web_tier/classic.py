@@ -53,7 +53,8 @@ class ClassicViews:
 
 def _probe(max_pixels: int) -> tuple[str, Probe]:
     for field in (STEM_AND_NAME, NAME_ONLY):
-        if upload := request.files.get(field):
+        # Compared with None, since a file without a name counts as false.
+        if (upload := request.files.get(field)) is not None:
             return field, probe_of(upload, max_pixels)
     raise Problem(400, "no_file", f"send the image as a file in the multipart field {STEM_AND_NAME} or {NAME_ONLY}")
 

@@ -64,7 +64,7 @@ class Desk:
         """Sends the job and waits for its result; None if it takes longer: it stays queued."""
         with self._router.expecting(job.id) as future:
             self._send(job)
-            return self._router.wait(future, job.id, timeout)
+            return self._router.wait(future, job, timeout)
 
     def leave(self, job: Job) -> None:
         """Sends the job for a client that comes back for its result."""

@@ -1,5 +1,7 @@
 """Forgetting for good: one person, or everything that waits and was answered."""
 
+import time
+
 from facefleet import answers, keys
 from facefleet.errors import NotFound
 from facefleet.ports import Blobs, People, Queue
@@ -24,6 +26,7 @@ def erase_person(people: People, blobs: Blobs, person_id: str) -> Count | None:
 def purge(requests: Queue, dead: Queue, blobs: Blobs) -> Count:
     """Empties the queues and deletes images and answers; people stay."""
     messages = requests.purge() + dead.purge()
+    answers.mark_purged(blobs, time.time())
     return {"messages": messages, "blobs": sum(_delete_all(blobs, area) for area in keys.FORGOTTEN)}
 
 
@@ -63,6 +66,7 @@ def _names(result: Json, person_id: str) -> bool:
 def _erase_answer(blobs: Blobs, job_id: str, result: Json, person_id: str) -> None:
     filename = result["filename"]
     blobs.delete(keys.result(job_id))
+    blobs.delete(keys.queued(job_id))
     try:
         # Another image may have come under the same name since: its answer is somebody else's.
         if blobs.get(keys.answer(filename)).decode() != person_id:

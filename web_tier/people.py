@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from facefleet import answers
 from facefleet.errors import Conflict, NotFound
-from facefleet.model import JobKind, Person
+from facefleet.model import UNKNOWN, JobKind, Person
 from facefleet.ports import Blobs, People
 from facefleet.settings import Settings
 from facefleet.wire import Json, person_to_json, photo_to_json
@@ -18,7 +18,7 @@ from web_tier.auth import needs
 from web_tier.desk import Desk
 from web_tier.erasure import erase_person
 from web_tier.problems import Problem, failed
-from web_tier.recognitions import JOB_ID, is_queued, queued
+from web_tier.recognitions import JOB_ID, is_queued, queued, still_queued
 from web_tier.uploads import json_object, probe_of_request
 
 #: An id is the classic answer and a table's key: one word, without the signs that those give a meaning.
@@ -63,8 +63,8 @@ class PeopleViews:
     def add_person(self) -> Response:
         body = json_object()
         person_id = body.get("id")
-        if not isinstance(person_id, str) or not PERSON_ID.fullmatch(person_id):
-            raise Problem(400, "bad_id", "an id is a word of at most 64 letters, digits and . _ @ -")
+        if not isinstance(person_id, str) or not PERSON_ID.fullmatch(person_id) or person_id == UNKNOWN:
+            raise Problem(400, "bad_id", "an id is a word of at most 64 letters, digits and . _ @ -, and not 'unknown'")
         person = _changed(Person(person_id, person_id), body)
         try:
             self.people.put(person)
@@ -114,14 +114,8 @@ def _unfinished(blobs: Blobs, photo_id: str) -> Response:
         if result is not None and (error := result["error"]):
             raise failed(error["code"], error["detail"])
         if result is None and is_queued(blobs, photo_id):
-            return _accepted(photo_id)
+            return still_queued(photo_id)
     raise NotFound(f"no photo {photo_id}")
-
-
-def _accepted(photo_id: str) -> Response:
-    response = jsonify(id=photo_id, status="queued")
-    response.status_code = 202
-    return response
 
 
 def _created(body: Json, where: str) -> Response:
@@ -155,6 +149,10 @@ def _changed(person: Person, body: dict[str, Any]) -> Person:
     if not isinstance(given, dict) or any(isinstance(value, dict | list) for value in given.values()):
         raise Problem(400, "bad_attributes", 'attributes are plain values by name, as {"major": "physics"}')
     attributes = {k: v for k, v in {**person.attributes, **given}.items() if v is not None}
-    if len(json.dumps(attributes)) > MAX_ATTRIBUTES_BYTES:
+    try:
+        size = len(json.dumps(attributes, allow_nan=False))
+    except ValueError:
+        raise Problem(400, "bad_attributes", "NaN and Infinity are not JSON: leave them out") from None
+    if size > MAX_ATTRIBUTES_BYTES:
         raise Problem(400, "bad_attributes", f"attributes take more than {MAX_ATTRIBUTES_BYTES} bytes: keep fewer")
     return replace(person, name=name, attributes=attributes)

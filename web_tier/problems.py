@@ -5,6 +5,7 @@ import time
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from facefleet.errors import BadImage, Conflict, NotFound, ServiceError, TooLarge, Unavailable
@@ -51,6 +52,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(Problem, _render)
     app.register_error_handler(ServiceError, lambda e: _render(_of_service_error(e)))
     app.register_error_handler(HTTPException, lambda e: _render(_of_http_error(e)))
+    app.register_error_handler(ParseException, lambda e: _render(_malformed()))
     app.register_error_handler(TimeoutError, lambda e: _render(_too_slow()))
     app.register_error_handler(Exception, lambda e: _render(_unexpected(e)))
     app.after_request(_drain)
@@ -71,6 +73,10 @@ def _of_http_error(error: HTTPException) -> Problem:
     return Problem(
         status, HTTPStatus(status).phrase.lower().replace(" ", "_"), error.description or "", headers=headers
     )
+
+
+def _malformed() -> Problem:
+    return Problem(400, "malformed_request", "the request's body is not well-formed HTTP: send it again")
 
 
 def _too_slow() -> Problem:
@@ -107,6 +113,6 @@ def _drain(response: Response) -> Response:
     try:
         while left > 0 and time.monotonic() < deadline and (chunk := stream.read(min(left, 65_536))):
             left -= len(chunk)
-    except OSError:
+    except (OSError, ParseException):
         log.debug("a refused client went away")
     return response

@@ -55,7 +55,7 @@ class RecognitionViews:
             if (result := answers.stored(self.blobs, job_id)) is not None:
                 return jsonify(result)
             if is_queued(self.blobs, job_id):
-                return _still_queued(job_id)
+                return still_queued(job_id)
         raise NotFound(f"no recognition {job_id}: it never was, or was forgotten")
 
 
@@ -77,14 +77,14 @@ def is_queued(blobs: Blobs, job_id: str) -> bool:
 
 def queued(job: Job, location: str) -> Response:
     """202: safe with us; its result will be found at the location."""
-    response = _still_queued(job.id)
+    response = still_queued(job.id)
     response.headers["Location"] = location
     if wants_async():
         response.headers["Preference-Applied"] = "respond-async"
     return response
 
 
-def _still_queued(job_id: str) -> Response:
+def still_queued(job_id: str) -> Response:
     response = jsonify(id=job_id, status="queued")
     response.status_code = 202
     response.headers["Retry-After"] = "1"

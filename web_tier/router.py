@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 from facefleet import answers, wire
 from facefleet.errors import BadMessage
+from facefleet.model import Job
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
+from web_tier.problems import Problem
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +60,21 @@ class ReplyRouter:
         finally:
             self._waiting.pop(job_id, None)
 
-    def wait(self, future: "Future[Json]", job_id: str, timeout: float) -> Json | None:
-        """The result; None if there is none in time. Replies may be lost; what is stored is the truth."""
+    def wait(self, future: "Future[Json]", job: Job, timeout: float) -> Json | None:
+        """The result; None if there is none in time. Replies may be lost; what is stored is the truth.
+
+        Raises the problem 410 once a purge has removed the job.
+        """
         deadline, look = time.monotonic() + timeout, FIRST_LOOK
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return future.result(min(left, look))
             except TimeoutError:
                 look = min(2 * look, MAX_LOOK)
-                if result := answers.stored(self._blobs, job_id):
+                if result := answers.stored(self._blobs, job.id):
                     return result
+                if answers.purged_since(self._blobs, job.submitted_at):
+                    raise Problem(410, "purged", "everything that waited was purged: send it again") from None
         return None
 
     def _run(self, stop: threading.Event) -> None:

@@ -71,10 +71,10 @@ class ServiceViews:
         body = json_object()
         if body.get("confirm") != "purge":
             raise Problem(400, "not_confirmed", 'nothing was removed: confirm with {"confirm": "purge"}')
+        # People first: from then on no worker stores an answer that names one.
+        erased = erase_everybody(self.backend.people, self.backend.blobs) if body.get("people") is True else None
         removed = purge(self.backend.requests, self.backend.dead, self.backend.blobs)
-        if body.get("people") is True:
-            removed["people"] = erase_everybody(self.backend.people, self.backend.blobs)
-        return jsonify(removed=removed)
+        return jsonify(removed=removed if erased is None else removed | {"people": erased})
 
 
 def _status(blobs: Blobs) -> Json | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request
 from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from facefleet.imagefile import check
 from facefleet.keys import clean_filename
@@ -27,7 +28,7 @@ def probe_of_request(max_pixels: int) -> Probe:
             raise Problem(400, "no_file", "send the image as a file in the multipart field 'file'")
         return probe_of(upload, max_pixels)
     if kind.startswith("image/") or kind == "application/octet-stream":
-        return _checked(request.args.get("filename", ""), request.get_data(cache=False), max_pixels)
+        return _checked(request.args.get("filename", ""), _body(), max_pixels)
     if kind == "application/json":
         return _probe_of_json(json_object(), max_pixels)
     raise Problem(415, "unsupported_body", "send multipart/form-data, an image/* body, or application/json")
@@ -46,12 +47,21 @@ def _probe_of_json(body: dict[str, Any], max_pixels: int) -> Probe:
 
 def json_object() -> dict[str, Any]:
     """The request's body; a problem 400 unless it is a JSON object."""
+    _body()
     try:
         body = request.get_json(force=True, silent=True)
     except RecursionError:
         body = None
     if not isinstance(body, dict):
         raise Problem(400, "bad_json", "send a JSON object")
+    return body
+
+
+def _body() -> bytes:
+    """The whole body. One of unknown length is cut at the limit by Flask, and would pass as a damaged image."""
+    body = request.get_data()
+    if request.content_length is None and len(body) >= (request.max_content_length or len(body) + 1):
+        raise RequestEntityTooLarge
     return body
 
 

@@ -97,5 +97,5 @@ def _with_progress(client: Client, photos: list[tuple[str, Path]], *, quiet: boo
             outcomes.append(outcome)
             progress.advance(task)
             if outcome.code:
-                progress.console.print(f"{outcome.photo}: {outcome.why}", markup=False, highlight=False)
+                progress.console.print(f"{outcome.photo}: {outcome.why}", markup=False, highlight=False, soft_wrap=True)
     return outcomes

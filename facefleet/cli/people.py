@@ -25,7 +25,13 @@ def people() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for scripts.")
 @click.pass_obj
 def list_people(settings: Settings, *, as_json: bool) -> None:
-    """List everybody enrolled."""
+    """List everybody enrolled.
+
+    \b
+    Examples:
+      facefleet people list
+      facefleet people list --json | jq -r .id
+    """
     found = list(Client(settings).people())
     if as_json:
         for person in found:
@@ -44,7 +50,13 @@ def list_people(settings: Settings, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The receipt, for scripts.")
 @click.pass_obj
 def erase(settings: Settings, person_id: str, *, yes: bool, as_json: bool) -> None:
-    """Erase PERSON_ID: attributes, photos, encodings, and every answer that names the person."""
+    """Erase PERSON_ID: attributes, photos, encodings, and every answer that names the person.
+
+    \b
+    Examples:
+      facefleet people erase paul
+      facefleet people erase paul --yes --json
+    """
     if not yes:
         click.confirm(f"Erase {person_id} and every answer that names this person?", abort=True)
     erased = Client(settings).erase(person_id).get("erased", {})

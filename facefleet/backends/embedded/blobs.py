@@ -1,6 +1,7 @@
 """Blobs in a directory: a folder for each area, a file for each key, nothing half written."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from facefleet.model import BlobInfo
 MAX_NAME_BYTES = 200
 #: Ends a folder that holds the rest of a long name. `quote` never writes this.
 CONTINUED = "%+"
+#: A file that is still being written after so many seconds never will be.
+UNFINISHED_AFTER = 3600.0
 
 
 class DirectoryBlobs:
@@ -29,6 +32,7 @@ class DirectoryBlobs:
         # Files in the making lie apart, on the same disk: a listing never meets one.
         self._making = root / ".making"
         self._making.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_unfinished()
 
     def put(self, key: str, data: bytes) -> None:
         path = self._path(key)
@@ -40,10 +44,28 @@ class DirectoryBlobs:
     def _write(self, path: Path, data: bytes) -> None:
         # Written beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
         making = self._making / uuid4().hex
+        try:
+            self._fill(making, data)
+            self._move(making, path)
+        except OSError:
+            # Nobody would find an image that stays here, neither to forget nor to erase it.
+            making.unlink(missing_ok=True)
+            raise
+
+    def _remove_unfinished(self) -> None:
+        """What processes that were killed while they wrote left behind."""
+        for making in self._making.iterdir():
+            with suppress(FileNotFoundError):
+                if time.time() - making.stat().st_mtime > UNFINISHED_AFTER:
+                    making.unlink()
+
+    def _fill(self, making: Path, data: bytes) -> None:
         with making.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+
+    def _move(self, making: Path, path: Path) -> None:
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync_folder(path.parent.parent)
