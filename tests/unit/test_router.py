@@ -11,6 +11,7 @@ from facefleet.backends import connect
 from facefleet.model import Job, JobKind, Result
 from facefleet.ports import Backend
 from facefleet.settings import Settings
+from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
 
 
@@ -27,6 +28,10 @@ def router(backend: Backend) -> Iterator[ReplyRouter]:
             yield router
 
 
+def a_job(id: str) -> Job:
+    return Job(id, JobKind.RECOGNISE, "a.jpg", submitted_at=100.0)
+
+
 def send(backend: Backend, router: ReplyRouter, job_id: str, person: str) -> None:
     result = wire.result_to_json(Result(job_id, "a.jpg", person_id=person))
     backend.replies(router.reply_to).send(wire.dump_reply(job_id, result))
@@ -38,7 +43,7 @@ def test_each_waiter_gets_its_own_reply_whatever_the_order(backend: Backend, rou
     def wait(job_id: str, ready: threading.Barrier) -> None:
         with router.expecting(job_id) as future:
             ready.wait()
-            result = router.wait(future, job_id, 20)
+            result = router.wait(future, a_job(job_id), 20)
             got[job_id] = result["answer"] if result else ""
 
     ids = [f"job-{i}" for i in range(20)]
@@ -58,10 +63,10 @@ def test_a_reply_that_comes_twice_is_harmless(backend: Backend, router: ReplyRou
     with router.expecting("a") as future:
         send(backend, router, "a", "paul")
         send(backend, router, "a", "paul")
-        result = router.wait(future, "a", 20)
+        result = router.wait(future, a_job("a"), 20)
     with router.expecting("b") as future:
         send(backend, router, "b", "mary")
-        other = router.wait(future, "b", 20)
+        other = router.wait(future, a_job("b"), 20)
     assert (result and result["answer"], other and other["answer"]) == ("paul", "mary")
 
 
@@ -70,20 +75,32 @@ def test_a_reply_that_is_not_ours_stops_nothing(backend: Backend, router: ReplyR
     backend.replies(router.reply_to).send('{"v": 1, "id": "a", "result": {"id": "b"}}')
     with router.expecting("a") as future:
         send(backend, router, "a", "paul")
-        assert router.wait(future, "a", 20)
+        assert router.wait(future, a_job("a"), 20)
 
 
 def test_a_lost_reply_is_found_in_what_is_stored(
     backend: Backend, router: ReplyRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web_tier.router.FIRST_LOOK", 0.05)
-    job = Job("a", JobKind.RECOGNISE, "a.jpg", 0.0)
     with router.expecting("a") as future:
-        answers.store(backend.blobs, job, Result("a", "a.jpg"))
-        result = router.wait(future, "a", 20)
+        answers.store(backend.blobs, a_job("a"), Result("a", "a.jpg"))
+        result = router.wait(future, a_job("a"), 20)
     assert result and result["answer"] == "unknown"
 
 
 def test_a_waiter_gives_up_at_its_limit(router: ReplyRouter) -> None:
     with router.expecting("a") as future:
-        assert router.wait(future, "a", 0.05) is None
+        assert router.wait(future, a_job("a"), 0.05) is None
+
+
+def test_a_waiter_whose_job_was_purged_is_told(
+    backend: Backend, router: ReplyRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web_tier.router.FIRST_LOOK", 0.05)
+    answers.mark_purged(backend.blobs, now=99.0)
+    with router.expecting("a") as future:
+        assert router.wait(future, a_job("a"), 0.2) is None, "what came after a purge is not its matter"
+        answers.mark_purged(backend.blobs, now=101.0)
+        with pytest.raises(Problem) as told:
+            router.wait(future, a_job("a"), 20)
+    assert (told.value.status, told.value.code) == (410, "purged")
