@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.local import facefleet_up
+from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.model import Changes, Person, Photo
 from facefleet.recognition.encoder import dlib_encoder
 from facefleet.recognition.recogniser import Limits, Recogniser
@@ -141,6 +142,8 @@ def measure(photos: Path, rounds: int, per_round: int) -> Measured:
         photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in (".jpg", ".jpeg", ".png")
     ]
     workers = len(os.sched_getaffinity(0))
+    # Both sides run as a worker does.
+    os.environ.update(WORKER_ENVIRONMENT)
     fixed = {"MIN_INSTANCES": str(workers), "MAX_INSTANCES": str(workers)}
     with (
         tempfile.TemporaryDirectory() as folder,

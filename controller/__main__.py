@@ -71,6 +71,7 @@ def schedule(backend: Backend, settings: Settings) -> BackgroundScheduler:
         lambda: answer_dead_letters(backend.dead, backend.blobs, backend.replies),
     )
     every(HOUR, "forget", lambda: forget(backend.blobs, time.time() - settings.keep_days * DAY))
+    every(HOUR, "tidy", backend.tidy)
     return scheduler
 
 

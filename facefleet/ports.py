@@ -110,5 +110,7 @@ class Backend:
     open_replies: Callable[[], AbstractContextManager[Queue]]
     #: The response queue of that name; raises `NotFound` once its process is gone.
     replies: Callable[[str], Queue]
+    #: Makes sure that what was deleted is gone; called now and again.
+    tidy: Callable[[], None]
     #: Held by the one process that may do a thing; raises `AlreadyRunning`.
     only_one: Callable[[str], AbstractContextManager[None]]

@@ -99,3 +99,13 @@ def test_images_and_answers_are_forgotten_and_people_stay(backend: Backend) -> N
     assert forget(backend.blobs, before=time.time() - 60) == 0
     assert forget(backend.blobs, before=time.time() + 60) == 4
     assert [b.key for b in backend.blobs.list("photos/")] == ["photos/paul/1"]
+
+
+def test_an_answered_image_leaves_no_trace_in_the_queue_for_long(backend: Backend, tmp_path: Path) -> None:
+    image = bytes(range(256)) * 400
+    backend.requests.send(wire.dump_job(Job("j", JobKind.RECOGNISE, "j.jpg", 0.0, image=image)))
+    (message,) = backend.requests.receive()
+    backend.requests.ack(message)
+    backend.tidy()
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "queues").iterdir() if path.is_file())
+    assert wire.dump_job(Job("j", JobKind.RECOGNISE, "j.jpg", 0.0, image=image)).encode()[-4000:-2000] not in everything

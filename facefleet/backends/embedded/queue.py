@@ -24,12 +24,15 @@ CREATE TABLE IF NOT EXISTS messages (
     visible_at REAL NOT NULL,   -- waiting when past; on lease, or released for later, when to come
     receipt TEXT,
     receives INTEGER NOT NULL DEFAULT 0,
-    sent_at REAL NOT NULL,
-    body TEXT NOT NULL
+    sent_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS waiting ON messages (queue, visible_at);
+-- Apart, because SQLite writes a whole row again when one column changes: a lease must not cost a copy of the image.
+CREATE TABLE IF NOT EXISTS bodies (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS gone AFTER DELETE ON messages BEGIN DELETE FROM bodies WHERE id = old.id; END;
 """
-SEND = "INSERT INTO messages (queue, visible_at, sent_at, body) VALUES (:queue, :now, :now, :body)"
+SEND = "INSERT INTO messages (queue, visible_at, sent_at) VALUES (:queue, :now, :now) RETURNING id"
+SEND_BODY = "INSERT INTO bodies VALUES (?, ?)"
 ANY_VISIBLE = "SELECT 1 FROM messages WHERE queue = :queue AND visible_at <= :now LIMIT 1"
 REDRIVE = """
 UPDATE messages SET queue = :dead, visible_at = :now, receipt = NULL, receives = 0
@@ -38,7 +41,7 @@ WHERE queue = :queue AND visible_at <= :now AND receives >= :max_receives
 TAKE = """
 UPDATE messages SET receipt = id || :lease, receives = receives + 1, visible_at = :until WHERE id IN
     (SELECT id FROM messages WHERE queue = :queue AND visible_at <= :now ORDER BY visible_at, id LIMIT :limit)
-RETURNING body, receipt, receives, sent_at
+RETURNING (SELECT body FROM bodies WHERE bodies.id = messages.id), receipt, receives, sent_at
 """
 #: A receipt dies with its lease: after `visible_at` it names nothing.
 ON_LEASE = "WHERE receipt = :receipt AND queue = :queue AND visible_at > :now AND id = CAST(:receipt AS INTEGER)"
@@ -76,6 +79,12 @@ class QueueFile:
             connection.execute(FORGET, {"before": now() - self._keep})
             self._forget_at = time.monotonic() + FORGET_EVERY
 
+    def tidy(self) -> None:
+        """Deletes what is too old, and overwrites what was deleted: images that were answered leave traces here."""
+        with self.database.write(durable=True) as connection:
+            connection.execute(FORGET, {"before": now() - self._keep})
+        self.database.scrub()
+
 
 class SqliteQueue:
     """Durable once sent. Leases and acks may be undone by a power cut: the message then comes twice, as on SQS."""
@@ -97,7 +106,8 @@ class SqliteQueue:
         if (size := len(body.encode())) > self.max_message_bytes:
             raise TooLarge(f"message of {size} bytes, the queue takes {self.max_message_bytes}")
         with self._database.write(durable=True) as connection:
-            connection.execute(SEND, {"queue": self.name, "now": now(), "body": body})
+            (id,) = connection.execute(SEND, {"queue": self.name, "now": now()}).fetchone()
+            connection.execute(SEND_BODY, (id, body))
         self._file.bell.ring()
 
     def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
