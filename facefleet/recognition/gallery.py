@@ -28,7 +28,8 @@ class Gallery:
 
     @classmethod
     def of(cls, people: Iterable[Person], version: int) -> "Gallery":
-        by_id = {person.id: person for person in people}
+        # In order of their ids, so that a tie is broken the same way in every worker.
+        by_id = {person.id: person for person in sorted(people, key=lambda person: person.id)}
         enrolled = [person for person in by_id.values() if person.photos]
         rows = b"".join(photo.encoding for person in enrolled for photo in person.photos)
         return cls(
@@ -54,7 +55,6 @@ class Gallery:
         distances = np.linalg.norm(self.rows - probe, axis=1)
         best = np.full(len(self.ids), np.inf, np.float32)
         np.minimum.at(best, self.owners, distances)
-        # Stable, so that a tie is broken the same way in every worker.
         order = np.argsort(best, kind="stable")[:limit]
         return tuple(_candidate(self.ids[i], float(best[i]), threshold) for i in order)
 

@@ -96,7 +96,13 @@ class ProcessFleet:
                     living.append(lock.stem)
                 else:
                     self._remove(lock.stem)
+        self._bury(set(self._children) - set(living))
         return living
+
+    def _bury(self, ids: set[str]) -> None:
+        """Waits for our children that let go of their locks, so that none stays as a zombie."""
+        for id in ids:
+            self._children.pop(id).wait(EXIT_TIMEOUT)
 
     def _is_held(self, lock: Path) -> bool:
         try:
@@ -106,9 +112,6 @@ class ProcessFleet:
             return True
 
     def _remove(self, id: str) -> None:
-        if child := self._children.pop(id, None):
-            # It let go of its lock, so it ends now; waited for, it does not stay as a zombie.
-            child.wait(EXIT_TIMEOUT)
         for suffix in ("draining", "json", "lock"):
             self._path(id, suffix).unlink(missing_ok=True)
 
