@@ -1,0 +1,139 @@
+"""Every backend behind the ports, empty and of the test's own. A further backend adds its line to `BACKENDS`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from facefleet.backends import connect
+from facefleet.backends.embedded.fleet import ProcessFleet
+from facefleet.ports import Backend, Blobs, Fleet, People, Queue
+from facefleet.settings import Settings, env_name
+
+from .workers import NAME, Diary, command
+
+OpenBackend = Callable[..., Backend]
+Elsewhere = Callable[..., "subprocess.Popen[str]"]
+MakeFleet = Callable[..., Fleet]
+
+
+def embedded(folder: Path) -> Settings:
+    return Settings(data=folder / "data")
+
+
+#: By name, what makes settings for a place that no other test shares.
+BACKENDS: dict[str, Callable[[Path], Settings]] = {"embedded": embedded}
+
+#: What a script in another process finds: our backend, as that process opens it.
+PREAMBLE = """
+import os, sys
+from dataclasses import replace
+from facefleet.backends import connect
+from facefleet.backends.embedded.fleet import ProcessFleet
+from facefleet.settings import Settings
+settings = Settings.from_env(os.environ)
+backend = connect(settings)
+"""
+
+
+@pytest.fixture(params=list(BACKENDS))
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def open_backend(settings: Settings) -> OpenBackend:
+    """`open_backend(visibility_timeout=0.2)`: the test's place; opened again, it is the same one for a newcomer."""
+
+    def open_it(**changes: Any) -> Backend:
+        return connect(replace(settings, **changes))
+
+    return open_it
+
+
+@pytest.fixture
+def queue(open_backend: OpenBackend) -> Queue:
+    """Leases outlast the test: they end only where it ends them."""
+    return open_backend(visibility_timeout=600.0).requests
+
+
+@pytest.fixture
+def blobs(open_backend: OpenBackend) -> Blobs:
+    return open_backend().blobs
+
+
+@pytest.fixture
+def people(open_backend: OpenBackend) -> People:
+    return open_backend().people
+
+
+@pytest.fixture
+def elsewhere(settings: Settings) -> Iterator[Elsewhere]:
+    """Runs a script in another process, where `backend` is ours, or ours with changes; killed at the end if need be."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(script: str, **changes: Any) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", PREAMBLE + script],
+            env=environment(replace(settings, **changes)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What makes another process read these settings."""
+    given = {env_name(f): str(value) for f in fields(settings) if (value := getattr(settings, f.name)) != f.default}
+    return {name: value for name, value in os.environ.items() if not name.startswith("FACEFLEET_")} | given
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Diary:
+    """What the workers of `make_fleet` write into; closed by it."""
+    return Diary(tmp_path / "diary")
+
+
+@pytest.fixture(params=["embedded"])
+def make_fleet(tmp_path: Path, diary: Diary) -> Iterator[MakeFleet]:
+    """`make_fleet(grace=0.0)`; made again, it is a controller of the same fleet that has just been started."""
+    env = dict(os.environ) | {"DIARY": str(tmp_path / "diary"), "FACEFLEET_DATA": str(tmp_path)}
+    made: list[ProcessFleet] = []
+
+    def make(*, grace: float = 600.0, run: list[str] | None = None) -> Fleet:
+        made.append(ProcessFleet(tmp_path / "fleet", run or command(), name=NAME, env=env, grace=grace))
+        return made[-1]
+
+    yield make
+    diary.close()
+    for fleet in made:
+        # It notes that its processes have ended.
+        fleet.instances()
+
+
+class Watched(Event):
+    """A stop flag that tells when a sleeper has looked at it so often that it must be asleep in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.slept_over = Event()
+
+    def is_set(self) -> bool:
+        self.looks += 1
+        if self.looks == 3:
+            self.slept_over.set()
+        return super().is_set()
