@@ -36,6 +36,7 @@ class Desk:
         self._max_backlog = max_backlog
         self._backlog = 0
         self._asked_at = 0.0
+        self._counting = threading.Lock()
         self._seats = threading.BoundedSemaphore(max_uploads)
 
     @contextmanager
@@ -78,8 +79,6 @@ class Desk:
     def _send(self, job: Job) -> None:
         self._refuse_when_full()
         self._requests.send(self._message(job))
-        # Counted at once: a burst must not slip in between two looks at the queue.
-        self._backlog += 1
 
     def _message(self, job: Job) -> str:
         """The job's message; an image that does not fit it is saved first, and the message carries its key."""
@@ -94,8 +93,11 @@ class Desk:
         return wire.dump_job(replace(job, image=None, blob=blob))
 
     def _refuse_when_full(self) -> None:
-        now = time.monotonic()
-        if now - self._asked_at > DEPTH_AGE:
-            self._backlog, self._asked_at = self._requests.depth().backlog, now
-        if self._backlog >= self._max_backlog:
-            raise busy("backlog_full", f"{self._backlog} images wait already: try again soon")
+        with self._counting:
+            now = time.monotonic()
+            if now - self._asked_at > DEPTH_AGE:
+                self._backlog, self._asked_at = self._requests.depth().backlog, now
+            if self._backlog >= self._max_backlog:
+                raise busy("backlog_full", f"{self._backlog} images wait already: try again soon")
+            # Counted before it is sent: a burst must not slip in between two looks at the queue.
+            self._backlog += 1

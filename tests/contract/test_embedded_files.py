@@ -153,5 +153,5 @@ def test_many_who_open_a_new_folder_at_once_all_can(tmp_path: Path) -> None:
 
 def open_all(folder: Path, start: Barrier) -> None:
     for i in range(40):
-        start.wait(30)
+        start.wait(10)
         connect(Settings(data=folder / str(i)))
