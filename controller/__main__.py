@@ -1,11 +1,12 @@
 """`python -m controller`: looks every tick. The fleet outlives it: the next controller goes on with the same."""
 
 import argparse
+import itertools
 import logging
+import os
 import signal
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -20,6 +21,7 @@ from facefleet.settings import Settings
 
 log = logging.getLogger(__name__)
 
+TICK = "tick"
 HOUR = 3600.0
 DAY = 24 * HOUR
 #: How soon the client of a dead letter is told.
@@ -31,19 +33,29 @@ def main(settings: Settings) -> None:
     parser = argparse.ArgumentParser(prog="controller", description="Keeps as many instances as the backlog deserves.")
     parser.add_argument("--drain", action="store_true", help="on SIGTERM go on until nothing waits, within bounds")
     drain = parser.parse_args().drain
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     backend = connect(settings)
     with backend.only_one("controller"):
         scheduler = schedule(backend, settings)
+        arrived = signals(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
         scheduler.start()
         log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
-        stop.wait()
+        # A worker that died is replaced at once, not at the next tick.
+        while next(arrived) == signal.SIGCHLD:
+            scheduler.modify_job(TICK, next_run_time=datetime.now(UTC))
         if drain:
             await_empty(backend.requests, settings)
         # Waits for the tick in hand: none is cut off between two calls.
         scheduler.shutdown()
+
+
+def signals(*numbers: signal.Signals) -> Iterator[int]:
+    """Those that arrive, one by one. Nothing runs in a handler, where a lock could be held already."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return (number for _ in itertools.count() for number in os.read(reader, 64))
 
 
 def await_empty(requests: Queue, settings: Settings) -> None:
@@ -62,9 +74,9 @@ def schedule(backend: Backend, settings: Settings) -> BackgroundScheduler:
     )
 
     def every(seconds: float, name: str, work: Callable[[], object]) -> None:
-        scheduler.add_job(guarded, "interval", (name, work), seconds=seconds, next_run_time=datetime.now(UTC))
+        scheduler.add_job(guarded, "interval", (name, work), id=name, seconds=seconds, next_run_time=datetime.now(UTC))
 
-    every(settings.tick, "tick", lambda: controller.tick(time.time()))
+    every(settings.tick, TICK, lambda: controller.tick(time.time()))
     every(
         DEAD_LETTERS_EVERY,
         "dead letters",

@@ -32,7 +32,8 @@ class Memory:
 
     def seeing(self, demand: int, now: float, hold: float) -> "Memory":
         """Only what may still be the peak is kept: what is recent, and higher than all that came later."""
-        recent = tuple(p for p in self.peaks if now - p[0] <= hold and p[1] > demand)
+        # A clock that was set back leaves peaks of the future, which would hold for as long.
+        recent = tuple(p for p in self.peaks if 0 <= now - p[0] <= hold and p[1] > demand)
         return replace(self, peaks=(*recent, (now, demand)))
 
 
@@ -47,15 +48,16 @@ class Plan:
 def decide(seen: Observation, memory: Memory, bounds: Bounds, now: float) -> tuple[Plan, Memory]:
     """The original's rule, desired = visible + in flight within bounds, made steady.
 
-    Out on the newest demand; in only on the highest of the hold time, since counts jump. Instances on their
-    way up count as capacity, so one burst is not launched twice; those on their way out only against the most.
+    Out on the newest demand; in only on the highest of the hold time, since counts jump; and what dies meanwhile
+    is replaced. Instances on their way up count as capacity, so one burst is not launched twice; those on their way
+    out only against the most.
     """
     demand = min(max(seen.depth.backlog, bounds.least), bounds.most)
     memory = memory.seeing(demand, now, bounds.hold)
     desired = memory.peaks[0][1]
     capacity = seen.count(InstanceState.PENDING, InstanceState.RUNNING)
     room = max(0, bounds.most - capacity - seen.count(InstanceState.DRAINING))
-    launch = min(max(0, demand - capacity), room)
+    launch = min(max(0, desired - capacity), room)
     retire = _idlest(seen, capacity - desired)
     return Plan(desired, launch, retire, _reason(seen.depth, desired, demand, launch, retire)), memory
 

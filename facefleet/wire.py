@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from facefleet.errors import BadMessage
@@ -58,7 +59,7 @@ def load_job(text: str) -> Job:
             id=_text(body["id"]),
             kind=JobKind(body["kind"]),
             filename=_text(body["filename"]),
-            submitted_at=float(body["submitted_at"]),
+            submitted_at=_seconds(body["submitted_at"]),
             image=None if body["image"] is None else base64.b64decode(body["image"], validate=True),
             blob=_text_or_none(body["blob"]),
             reply_to=_text_or_none(body["reply_to"]),
@@ -89,6 +90,12 @@ def load_reply(text: str) -> Json:
         return result
     except GARBAGE as e:
         raise BadMessage(f"not a reply of ours: {e}") from e
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError("seconds expected")
+    return float(value)
 
 
 def _text_or_none(value: object) -> str | None:

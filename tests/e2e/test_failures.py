@@ -48,7 +48,7 @@ def stored_results(service: Service) -> list[dict[str, object]]:
 
 
 def test_workers_killed_every_second_cost_nobody_an_answer(start_service: Callable[..., Service], photos: Path) -> None:
-    service = start_service(SCALE_IN_AFTER="2", VISIBILITY_TIMEOUT="3", WAIT_LIMIT="120")
+    service = start_service(SCALE_IN_AFTER="5", VISIBILITY_TIMEOUT="3", WAIT_LIMIT="120")
     image = (photos / "obama2.jpg").read_bytes()
     with a_worker_killed_every_second(service) as killed, ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda i: send(service, image, i), range(200)))

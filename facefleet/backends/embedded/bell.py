@@ -3,6 +3,7 @@
 A named pipe and not a Unix socket, because a socket's path may have 108 bytes and a data folder's may be longer.
 """
 
+import errno
 import os
 import select
 import threading
@@ -26,9 +27,10 @@ class Bell:
         for pipe in self._folder.glob("*.pipe"):
             try:
                 fd = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError:
-                # Nobody reads it: its process was killed, or has just stopped listening.
-                pipe.unlink(missing_ok=True)
+            except OSError as e:
+                if e.errno == errno.ENXIO:
+                    # Nobody reads it: its process was killed, or has just stopped listening.
+                    pipe.unlink(missing_ok=True)
                 continue
             # A full pipe belongs to a sleeper that is being woken anyway.
             with suppress(OSError):

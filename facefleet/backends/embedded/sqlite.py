@@ -37,7 +37,10 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection outside any transaction: each statement sees the newest state."""
-        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
         try:
             yield connection
         except sqlite3.OperationalError as e:
@@ -71,6 +74,8 @@ class Database:
     def scrub(self) -> None:
         """Leaves nothing of what was deleted: copies stay in gaps of pages, and pages in the write-ahead log."""
         with self._writing, self.read() as connection:
+            # Else the copy that VACUUM makes would lie on disk, in a folder of other people's.
+            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
