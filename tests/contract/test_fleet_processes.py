@@ -11,7 +11,7 @@ from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.model import InstanceState
 
 from .conftest import MakeFleet
-from .workers import NAME, Diary, await_end, command, states
+from .workers import NAME, Diary, await_end, await_none, command, states
 
 #: A controller that launches two and is killed before it can do anything else.
 CRASHING_CONTROLLER = """
@@ -84,16 +84,14 @@ def test_nothing_stays_of_an_instance_that_is_gone_but_its_log(
     assert [path.name for path in (tmp_path / "fleet").iterdir() if id in path.name] == []
 
 
-def test_a_worker_that_cannot_start_is_no_instance_for_long(make_fleet: MakeFleet, diary: Diary) -> None:
+def test_a_worker_that_cannot_start_is_no_instance_for_long(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(run=["/nothing/here"])
     fleet.launch(1)
-    await_end(diary.children()[0].pid)
-    assert fleet.instances() == []
-    assert diary.zombies() == []
+    await_none(fleet)
 
 
-def test_what_workers_say_is_in_a_log_beside_the_records(make_fleet: MakeFleet, diary: Diary, tmp_path: Path) -> None:
+def test_what_workers_say_is_in_a_log_beside_the_records(make_fleet: MakeFleet, tmp_path: Path) -> None:
     fleet = make_fleet(run=["/bin/sh", "-c", "echo I am $0"])
     fleet.launch(1)
-    await_end(diary.children()[0].pid)
+    await_none(fleet)
     assert (tmp_path / "fleet" / "workers.log").read_text().startswith(f"I am {NAME}-")

@@ -5,10 +5,9 @@ import os
 import select
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from facefleet.model import InstanceState
 from facefleet.ports import Fleet
@@ -42,8 +41,6 @@ class Diary:
         self._fd = os.open(path, os.O_RDWR)
         self._rest = b""
         self.processes: dict[str, int] = {}
-        #: Children that other tests share, and that are none of ours.
-        self._strangers = {child.pid for child in psutil.Process().children()}
 
     def expect(self, what: str, count: int = 1) -> set[str]:
         """Waits until so many workers wrote so; returns their ids."""
@@ -62,26 +59,43 @@ class Diary:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def children(self) -> list[psutil.Process]:
-        """Of this test; a dead one is among them until somebody buries it."""
-        return [child for child in psutil.Process().children() if child.pid not in self._strangers]
+    def children(self) -> set[int]:
+        """Of this process, those that wrote; a dead one is among them until somebody buries it."""
+        return {pid for pid in self.processes.values() if _look(pid) != BURIED}
 
-    def zombies(self) -> list[psutil.Process]:
-        return [child for child in self.children() if child.status() == psutil.STATUS_ZOMBIE]
+    def zombies(self) -> set[int]:
+        return {pid for pid in self.processes.values() if _look(pid) == DEAD}
 
     def close(self) -> None:
         """Ends whatever this test left running, whoever started it."""
-        for pid in {*self.processes.values(), *(child.pid for child in self.children())}:
+        for pid in self.processes.values():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             await_end(pid)
         os.close(self._fd)
 
 
+LIVES, DEAD, BURIED = "lives", "dead", "buried"
+
+
+def _look(pid: int) -> str:
+    """What became of a child, without burying it; what is no child of ours counts as buried."""
+    try:
+        return DEAD if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) else LIVES
+    except ChildProcessError:
+        return BURIED
+
+
 def await_end(pid: int) -> None:
     """Waits until a child has ended, and leaves its body to whoever has to bury it."""
     with suppress(ChildProcessError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def await_none(fleet: Fleet) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while fleet.instances():
+        assert time.monotonic() < deadline, "an instance stays"
 
 
 def command(*, stops: bool = True) -> list[str]:
