@@ -37,7 +37,7 @@ def test_who_is_retired_is_told_to_drain_and_then_gone(make_fleet: MakeFleet, di
     assert diary.expect("drains") == {retired}
     await_end(diary.processes[retired])
     assert set(states(fleet)) == {kept}
-    assert diary.zombies() == []
+    assert diary.zombies() == set()
 
 
 def test_one_that_drains_is_listed_as_draining_until_it_is_gone(make_fleet: MakeFleet, diary: Diary) -> None:
@@ -72,7 +72,7 @@ def test_one_that_drains_too_long_is_ended_when_asked_again(make_fleet: MakeFlee
     fleet.retire([id])
     await_end(diary.processes[id])
     assert fleet.instances() == []
-    assert diary.zombies() == []
+    assert diary.zombies() == set()
 
 
 def test_a_killed_instance_disappears(make_fleet: MakeFleet, diary: Diary) -> None:
@@ -82,7 +82,7 @@ def test_a_killed_instance_disappears(make_fleet: MakeFleet, diary: Diary) -> No
     os.kill(diary.processes[killed], signal.SIGKILL)
     await_end(diary.processes[killed])
     assert set(states(fleet)) == {kept}
-    assert diary.zombies() == []
+    assert diary.zombies() == set()
 
 
 def test_to_retire_nobody_known_is_harmless(make_fleet: MakeFleet, diary: Diary) -> None:

@@ -68,7 +68,7 @@ def test_an_instance_that_somebody_else_found_dead_first_is_buried_all_the_same(
     os.kill(diary.processes[id], signal.SIGKILL)
     await_end(diary.processes[id])
     assert (other.instances(), launcher.instances()) == ([], [])
-    assert diary.zombies() == []
+    assert diary.zombies() == set()
 
 
 def test_nothing_stays_of_an_instance_that_is_gone_but_its_log(
