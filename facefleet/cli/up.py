@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 import threading
 import time
@@ -65,12 +66,21 @@ def _run(settings: Settings) -> int | None:
     # The longest that a tier takes to finish what it has in hand; honcho's own five seconds would cut uploads off.
     honcho.KILL_WAIT = settings.drain_timeout + 10
     runner = honcho.Manager()
+    signal.signal(signal.SIGHUP, _hang_up)
     environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
     for name, command in parse_procfile(PROCFILE.format(python=shlex.quote(sys.executable))).processes.items():
         runner.add_process(name, command, env=environment)
     runner.loop()
     code: int | None = runner.returncode
     return code
+
+
+def _hang_up(*_: object) -> None:
+    """The terminal was closed: ends as by Ctrl-C, and writes no more to where nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):
+        os.dup2(nowhere, output)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _mark_setting_up(backend: Backend, samples: Path | None) -> None:

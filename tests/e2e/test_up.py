@@ -89,6 +89,15 @@ def test_ctrl_c_with_work_waiting_and_no_worker_yet_still_answers_it(service: Se
     assert "enrolled as biden" in output(service)
 
 
+def test_closing_the_terminal_ends_it_too(service: Service, samples: Path) -> None:
+    process = up(service, samples)
+    service.await_ready()
+    process.send_signal(signal.SIGHUP)
+    process.wait(timeout=PATIENCE)
+    assert not service.workers()
+    assert not service.answers()
+
+
 def test_a_second_one_refuses_and_names_the_port(service: Service, samples: Path) -> None:
     up(service, samples)
     until(service.answers, say="alive")
