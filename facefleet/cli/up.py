@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -109,13 +110,19 @@ def _welcome(settings: Settings, backend: Backend, samples: Path | None) -> None
     try:
         if not _await(f"{settings.service_url}/healthz"):
             return
-        for outcome in enrol_all(Client(settings), _missing(backend.people, samples) if samples else []):
+        for outcome in enrol_all(Client(_with_own_key(settings)), _missing(backend.people, samples) if samples else []):
             click.echo(f"sample {outcome.photo}: {outcome.why or 'enrolled as ' + outcome.person}")
         backend.blobs.delete(keys.SETTING_UP)
         if _await(f"{settings.service_url}/readyz"):
             click.secho(f"facefleet is ready: {settings.service_url}   (Ctrl-C stops it)", bold=True)
     except ServiceError as e:
         click.echo(f"facefleet: the samples could not be enrolled: {e}", err=True)
+
+
+def _with_own_key(settings: Settings) -> Settings:
+    """With a key that may enrol: whoever starts the service knows them all."""
+    own = next((key for key, scopes in settings.keys.items() if "enrol" in scopes), "")
+    return replace(settings, api_key=settings.api_key or own)
 
 
 def _await(url: str) -> bool:

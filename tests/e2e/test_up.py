@@ -55,6 +55,14 @@ def test_it_is_ready_only_once_the_samples_are_enrolled_and_says_so(service: Ser
     until(lambda: f"facefleet is ready: {service.url}" in output(service), say="the welcome")
 
 
+def test_a_service_with_keys_enrols_its_samples_too(service: Service, samples: Path) -> None:
+    service.settings["FACEFLEET_API_KEYS"] = "look:recognise,care:enrol"
+    up(service, samples)
+    service.await_ready()
+    people = service.get("/v1/people", headers={"x-api-key": "care"}).json()["people"]
+    assert [p["id"] for p in people] == ["biden", "obama"]
+
+
 def test_ctrl_c_leaves_nothing_running_and_the_data_is_kept(service: Service, samples: Path, photos: Path) -> None:
     process = up(service, samples)
     service.await_ready()
