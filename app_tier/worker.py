@@ -8,14 +8,12 @@ from threading import Event
 
 from app_tier.pulse import Pulse
 from facefleet import answers, keys, wire
-from facefleet.errors import BadMessage, NotFound
+from facefleet.errors import BadMessage
 from facefleet.model import Failure, Job, Message, Result, Timings
-from facefleet.ports import Blobs, Queue
+from facefleet.ports import MAX_WAIT, Blobs, Queue
 
 log = logging.getLogger(__name__)
 
-#: SQS's longest poll, https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
-MAX_WAIT = 20.0
 #: How long a message rests after an error that is not its own: the disk is full, a service does not answer.
 RETRY_AFTER = 1.0
 
@@ -80,12 +78,7 @@ class Worker:
         return replace(result, timings=Timings(queued, recognise, queued + recognise))
 
     def _image(self, job: Job) -> bytes | None:
-        if job.blob is None:
-            return job.image
-        try:
-            return self._blobs.get(job.blob)
-        except NotFound:
-            return None
+        return job.image if job.blob is None else answers.found(self._blobs, job.blob)
 
 
 def _image_gone(job: Job) -> Result:

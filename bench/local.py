@@ -27,7 +27,7 @@ def facefleet_up(folder: Path, samples: Path, **settings: str) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(process, url)
+        _await_ready(process, url, folder / "up.log")
         yield url
     finally:
         process.send_signal(signal.SIGINT)
@@ -40,7 +40,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
+def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -49,4 +49,4 @@ def _await_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
         except requests.RequestException:
             pass
         time.sleep(0.1)
-    raise SystemExit(f"bench: no service answered at {url}; its output lies beside its data")
+    raise SystemExit(f"bench: no service answered at {url}; it said:\n{log.read_text()[-2000:]}")

@@ -28,6 +28,7 @@ from rich.table import Table
 
 from bench.local import facefleet_up
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
+from facefleet.imagefile import SUFFIXES
 from facefleet.model import Changes, Person, Photo
 from facefleet.recognition.encoder import dlib_encoder
 from facefleet.recognition.recogniser import Limits, Recogniser
@@ -138,9 +139,7 @@ def added_latency(send: Callable[[int], float], pipe: Connection, images: int) -
 
 
 def measure(photos: Path, rounds: int, per_round: int) -> Measured:
-    images = [
-        photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in (".jpg", ".jpeg", ".png")
-    ]
+    images = [photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in SUFFIXES]
     workers = len(os.sched_getaffinity(0))
     # Both sides run as a worker does.
     os.environ.update(WORKER_ENVIRONMENT)

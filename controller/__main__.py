@@ -31,8 +31,8 @@ DEAD_LETTERS_EVERY = 2.0
 @entry_point
 def main(settings: Settings) -> None:
     parser = argparse.ArgumentParser(prog="controller", description="Keeps as many instances as the backlog deserves.")
-    parser.add_argument("--drain", action="store_true", help="on SIGTERM go on until nothing waits, within bounds")
-    drain = parser.parse_args().drain
+    parser.add_argument("--finish", action="store_true", help="on SIGTERM go on until nothing waits, within bounds")
+    finish = parser.parse_args().finish
     backend = connect(settings)
     with backend.only_one("controller"):
         scheduler = schedule(backend, settings)
@@ -42,7 +42,7 @@ def main(settings: Settings) -> None:
         # A worker that died is replaced at once, not at the next tick.
         while next(arrived) == signal.SIGCHLD:
             scheduler.modify_job(TICK, next_run_time=datetime.now(UTC))
-        if drain:
+        if finish:
             await_empty(backend.requests, settings)
         # Waits for the tick in hand: none is cut off between two calls.
         scheduler.shutdown()

@@ -7,18 +7,15 @@ from collections.abc import Callable
 from facefleet import answers, keys, wire
 from facefleet.errors import BadMessage
 from facefleet.model import Failure, Job, Message, Result, Timings
-from facefleet.ports import Blobs, Queue
+from facefleet.ports import MAX_BATCH, Blobs, Queue
 
 log = logging.getLogger(__name__)
-
-#: SQS hands out ten messages at most.
-BATCH = 10
 
 
 def answer_dead_letters(dead: Queue, blobs: Blobs, replies: Callable[[str], Queue]) -> int:
     """Tells each dead letter's client that its job failed, and keeps the letter to be looked at; returns how many."""
     answered = 0
-    while messages := dead.receive(limit=BATCH):
+    while messages := dead.receive(limit=MAX_BATCH):
         answered += sum(_answer(message, blobs, replies) for message in messages)
     return answered
 

@@ -46,7 +46,7 @@ class Plan:
 
 
 def decide(seen: Observation, memory: Memory, bounds: Bounds, now: float) -> tuple[Plan, Memory]:
-    """The original's rule, desired = visible + in flight within bounds, made steady.
+    """Desired = visible + in flight within bounds, made steady.
 
     Out on the newest demand; in only on the highest of the hold time, since counts jump; and what dies meanwhile
     is replaced. Instances on their way up count as capacity, so one burst is not launched twice; those on their way

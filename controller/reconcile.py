@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.policy import Bounds, Memory, Observation, Plan, decide
 from facefleet import keys, wire
-from facefleet.errors import NotFound
+from facefleet.errors import BadMessage, NotFound
 from facefleet.model import Heartbeat, Instance, InstanceState
 from facefleet.ports import Blobs, Fleet, Queue
 
@@ -58,7 +58,7 @@ class Controller:
         for blob in self.blobs.list(keys.WORKERS):
             try:
                 worker = wire.load_heartbeat(self.blobs.get(blob.key))
-            except (NotFound, ValueError, TypeError):
+            except (NotFound, BadMessage):
                 continue
             if worker.id in ids or now - worker.at < STALE_HEARTBEAT:
                 found.append(worker)

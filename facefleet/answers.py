@@ -25,11 +25,17 @@ def store(blobs: Blobs, job: Job, result: Result) -> Json:
 
 def stored(blobs: Blobs, job_id: str) -> Json | None:
     """The result by id, or None as long as there is none."""
-    try:
-        body: Json = json.loads(blobs.get(keys.result(job_id)))
-    except NotFound:
-        return None
-    return body
+    body = found(blobs, keys.result(job_id))
+    return None if body is None else dict(json.loads(body))
+
+
+def promise(blobs: Blobs, job_id: str) -> None:
+    """Remembers that this id was given to a client, before it is: asking early then says queued, not 404."""
+    blobs.put(keys.queued(job_id), b"")
+
+
+def promised(blobs: Blobs, job_id: str) -> bool:
+    return found(blobs, keys.queued(job_id)) is not None
 
 
 def mark_purged(blobs: Blobs, now: float) -> None:
@@ -38,10 +44,15 @@ def mark_purged(blobs: Blobs, now: float) -> None:
 
 
 def purged_since(blobs: Blobs, submitted_at: float) -> bool:
+    return float(found(blobs, keys.PURGED) or 0) > submitted_at
+
+
+def found(blobs: Blobs, key: str) -> bytes | None:
+    """The blob, or None where there is none."""
     try:
-        return float(blobs.get(keys.PURGED)) > submitted_at
+        return blobs.get(key)
     except NotFound:
-        return False
+        return None
 
 
 def reply(replies: Callable[[str], Queue], job: Job, result: Json) -> None:

@@ -2,19 +2,21 @@
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from functools import wraps
 
-from facefleet.errors import ServiceError
+from facefleet.errors import AlreadyRunning, BadSettings, ServiceError
 from facefleet.settings import Settings
 
+EXIT_FAILED = 1
 #: sysexits.h, EX_CONFIG: the same again will fail again, so a supervisor need not try.
 EXIT_UNUSABLE = 78
 
 
 def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
-    """Runs `main` with the settings; what we know to say about an error goes to stderr, with exit code 78."""
+    """Runs `main` with the settings; an error that we know goes to stderr in a line, with its exit code."""
 
     @wraps(main)
     def run() -> None:
@@ -23,7 +25,8 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
             log_to_stderr(settings.log_level)
             main(settings)
         except ServiceError as e:
-            sys.exit(_fail(e))
+            sys.stderr.write(f"facefleet: {e}\n")
+            sys.exit(exit_code(e))
 
     return run
 
@@ -36,6 +39,19 @@ def log_to_stderr(level: str) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
-def _fail(error: ServiceError) -> int:
-    sys.stderr.write(f"facefleet: {error}\n")
-    return EXIT_UNUSABLE
+def exit_code(error: ServiceError) -> int:
+    return EXIT_UNUSABLE if isinstance(error, BadSettings) else EXIT_FAILED
+
+
+def refuse_taken_port(settings: Settings) -> None:
+    """Raises `AlreadyRunning`; gunicorn itself would try for five seconds, and then not say what to do."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as e:
+            raise AlreadyRunning(
+                f"port {settings.port} on {settings.host} cannot be had ({e.strerror}): "
+                "stop what uses it, or set FACEFLEET_PORT to another"
+            ) from e

@@ -1,5 +1,6 @@
 """The header of an image file: is it one, and how large? Enough for the door, which never decodes."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,10 @@ from facefleet.errors import BadImage
 #: What cameras, phones and browsers make (a phone's MPO opens as JPEG). Pillow reads more, and each further parser
 #: is more to attack.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+#: How files of these formats are called.
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
+#: What Pillow's parsers end with on nonsense.
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, struct.error)
 
 
 def check(data: bytes, *, max_pixels: int) -> None:
@@ -40,7 +45,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
             return Image.open(BytesIO(data), formats=FORMATS)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
             raise _too_many("many more", max_pixels) from e
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as e:
+        except UNREADABLE as e:
             raise BadImage("not an image that we read: send JPEG, PNG, WebP, GIF or BMP", code="not_an_image") from e
 
 

@@ -1,4 +1,4 @@
-"""Where each blob lies. Keys are `area/name`; on AWS `in` and `out` are the two buckets of the contract."""
+"""Where each blob lies. Keys are `area/name`; on AWS `in` and `out` are the input and the output bucket."""
 
 from pathlib import PurePosixPath
 
@@ -12,7 +12,7 @@ FLEET_STATUS = STATE + "fleet"
 SETTING_UP = STATE + "setting-up"
 PURGED = STATE + "purged"
 
-#: A file name as the contract takes it: base name, so many characters.
+#: A file name's length, in characters.
 MAX_FILENAME = 255
 
 

@@ -11,6 +11,11 @@ from typing import Protocol
 
 from facefleet.model import BlobInfo, Changes, Depth, Instance, Message, Person
 
+#: SQS's longest poll, and the most messages that it hands out at once, which every queue keeps to:
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+MAX_WAIT = 20.0
+MAX_BATCH = 10
+
 
 class Queue(Protocol):
     """Messages, at least once, by SQS's rules."""
@@ -25,7 +30,7 @@ class Queue(Protocol):
         """Returns once the message is safe; raises `TooLarge` beyond `max_message_bytes` (UTF-8)."""
 
     def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
-        """Up to `limit` messages on lease; empty after `wait` seconds, or soon after `stop` is set.
+        """Up to `limit` messages (at most `MAX_BATCH`) on lease; empty after `wait` seconds, or soon after `stop` is set.
 
         A message received too often already moves to the dead-letter queue instead.
         """

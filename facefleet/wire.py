@@ -1,6 +1,6 @@
 """The JSON that other programs read: messages, replies, results, people. Shapes are binding; fields may be added.
 
-JSON says `id` where code says `job_id` or `person_id`.
+JSON says `id` for a thing's own id, and `person` where code says `person_id`.
 """
 
 import base64
@@ -176,5 +176,9 @@ def dump_heartbeat(heartbeat: Heartbeat) -> bytes:
 
 
 def load_heartbeat(data: bytes) -> Heartbeat:
-    body = json.loads(data)
-    return Heartbeat(**(body | {"state": WorkerState(body["state"])}))
+    """Raises `BadMessage`."""
+    try:
+        body = json.loads(data)
+        return Heartbeat(**(body | {"state": WorkerState(body["state"])}))
+    except GARBAGE as e:
+        raise BadMessage(f"not a heartbeat of ours: {e}") from e

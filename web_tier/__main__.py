@@ -1,16 +1,15 @@
 """`python -m web_tier`: the app under gunicorn, with a thread for each upload that may wait and some to spare."""
 
 import resource
-import socket
 from contextlib import ExitStack
+from math import ceil
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from facefleet.backends import connect
-from facefleet.entry import entry_point
-from facefleet.errors import AlreadyRunning
+from facefleet.entry import entry_point, refuse_taken_port
 from facefleet.settings import Settings
 from web_tier.app import create_app
 from web_tier.router import ReplyRouter
@@ -19,8 +18,8 @@ from web_tier.router import ReplyRouter
 SPARE_THREADS = 32
 #: Connections that are accepted beyond those, to be told that we are full.
 SPARE_CONNECTIONS = 1000
-#: Seconds that uploads in hand may take once we are asked to stop.
-GRACE = 30
+#: Connections that wait to be accepted; Linux takes 4096 at most.
+LISTEN_BACKLOG = 2048
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -32,7 +31,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in options(self._settings).items():
+        for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
         self.cfg.set("worker_exit", lambda server, worker: self._open.close())
 
@@ -43,7 +42,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return create_app(backend, router, self._settings)
 
 
-def options(settings: Settings) -> dict[str, Any]:
+def gunicorn_settings(settings: Settings) -> dict[str, Any]:
     threads = settings.max_uploads + SPARE_THREADS
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return {
@@ -52,25 +51,11 @@ def options(settings: Settings) -> dict[str, Any]:
         "worker_class": "gthread",
         "threads": threads,
         "worker_connections": threads + SPARE_CONNECTIONS,
-        "backlog": 2048,
-        "graceful_timeout": GRACE,
+        "backlog": LISTEN_BACKLOG,
+        "graceful_timeout": ceil(settings.drain_timeout),
         "loglevel": "warning",
         "proc_name": "facefleet-web",
     }
-
-
-def refuse_taken_port(settings: Settings) -> None:
-    """Raises `AlreadyRunning`; gunicorn itself would try for five seconds, and then not say what to do."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as e:
-            raise AlreadyRunning(
-                f"port {settings.port} on {settings.host} cannot be had ({e.strerror}): "
-                "stop what uses it, or set FACEFLEET_PORT to another"
-            ) from e
 
 
 @entry_point

@@ -20,7 +20,7 @@ POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'
 
 def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Flask:
     app = Flask(__name__)
-    # In the order of the contract, which is the order that a person reads in.
+    # In the order that a person reads in.
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
     desk = Desk(

@@ -11,7 +11,7 @@ from facefleet.settings import Settings
 from facefleet.wire import Json
 from web_tier import auth
 from web_tier.desk import Desk, Probe
-from web_tier.problems import Problem, failed
+from web_tier.problems import Problem, unless_failed
 from web_tier.uploads import probe_of
 
 #: The field tells the dialect: 2021's clients compare the whole body, later ones take what follows the colon.
@@ -62,8 +62,6 @@ def _probe(max_pixels: int) -> tuple[str, Probe]:
 def _answer(field: str, probe: Probe, result: Json | None) -> Response:
     if result is None:
         raise Problem(504, "no_answer_yet", "no worker answered in time: send it again")
-    if error := result["error"]:
-        raise failed(error["code"], error["detail"])
-    answer = result["answer"]
+    answer = unless_failed(result)["answer"]
     body = answer if field == NAME_ONLY else f"{stem(probe.filename)}:{answer}"
     return Response(body, content_type="text/plain; charset=utf-8")

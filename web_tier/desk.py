@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from facefleet import keys, wire
+from facefleet import answers, keys, wire
 from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
@@ -69,12 +69,8 @@ class Desk:
 
     def leave(self, job: Job) -> None:
         """Sends the job for a client that comes back for its result."""
-        self.promise(job)
+        answers.promise(self._blobs, job.id)
         self._send(replace(job, reply_to=None))
-
-    def promise(self, job: Job) -> None:
-        """Remembers that this id was given to a client, before it is."""
-        self._blobs.put(keys.queued(job.id), b"")
 
     def _send(self, job: Job) -> None:
         self._refuse_when_full()

@@ -3,7 +3,6 @@
 import time
 
 from facefleet import answers, keys
-from facefleet.errors import NotFound
 from facefleet.ports import Blobs, People, Queue
 from facefleet.wire import Json
 
@@ -67,11 +66,7 @@ def _erase_answer(blobs: Blobs, job_id: str, result: Json, person_id: str) -> No
     filename = result["filename"]
     blobs.delete(keys.result(job_id))
     blobs.delete(keys.queued(job_id))
-    try:
-        # Another image may have come under the same name since: its answer is somebody else's.
-        if blobs.get(keys.answer(filename)).decode() != person_id:
-            return
-    except NotFound:
-        return
-    blobs.delete(keys.answer(filename))
-    blobs.delete(keys.input_image(filename))
+    # Another image may have come under the same name since: its answer is somebody else's.
+    if answers.found(blobs, keys.answer(filename)) == person_id.encode():
+        blobs.delete(keys.answer(filename))
+        blobs.delete(keys.input_image(filename))

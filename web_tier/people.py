@@ -17,8 +17,8 @@ from facefleet.wire import Json, person_to_json, photo_to_json
 from web_tier.auth import needs
 from web_tier.desk import Desk
 from web_tier.erasure import erase_person
-from web_tier.problems import Problem, failed
-from web_tier.recognitions import JOB_ID, is_queued, queued, still_queued
+from web_tier.problems import Problem, unless_failed
+from web_tier.recognitions import JOB_ID, queued, still_queued
 from web_tier.uploads import json_object, probe_of_request
 
 #: An id is the classic answer and a table's key: one word, without the signs that those give a meaning.
@@ -27,7 +27,7 @@ MAX_NAME = 200
 #: DynamoDB keeps 400 KB for a person; attributes are to leave room for encodings.
 MAX_ATTRIBUTES_BYTES = 16_384
 MAX_PAGE = 1000
-#: The contract's: how long an enrolment waits for a worker before it says 202.
+#: How long an enrolment waits for a worker before it says 202.
 ENROL_WAIT = 30.0
 MAX_CONFLICTS = 20
 
@@ -94,11 +94,9 @@ class PeopleViews:
             where = url_for("people.show_photo", person_id=person_id, photo_id=job.id)
             result = self.desk.ask(job, timeout=ENROL_WAIT)
         if result is None:
-            self.desk.promise(job)
+            answers.promise(self.blobs, job.id)
             return queued(job, where)
-        if error := result["error"]:
-            raise failed(error["code"], error["detail"])
-        return _created({"photo": result["photo"]}, where)
+        return _created({"photo": unless_failed(result)["photo"]}, where)
 
     @needs("enrol")
     def show_photo(self, person_id: str, photo_id: str) -> Response:
@@ -110,10 +108,9 @@ class PeopleViews:
 
 def _unfinished(blobs: Blobs, photo_id: str) -> Response:
     if JOB_ID.fullmatch(photo_id):
-        result = answers.stored(blobs, photo_id)
-        if result is not None and (error := result["error"]):
-            raise failed(error["code"], error["detail"])
-        if result is None and is_queued(blobs, photo_id):
+        if result := answers.stored(blobs, photo_id):
+            unless_failed(result)
+        elif answers.promised(blobs, photo_id):
             return still_queued(photo_id)
     raise NotFound(f"no photo {photo_id}")
 

@@ -9,12 +9,13 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from facefleet.errors import BadImage, Conflict, NotFound, ServiceError, TooLarge, Unavailable
+from facefleet.wire import Json
 
 log = logging.getLogger(__name__)
 
 #: A body that we refuse is still read up to here, since a client that is cut off while it sends never sees why.
-MAX_DRAIN_BYTES = 64_000_000
-MAX_DRAIN_SECONDS = 10.0
+MAX_REST_BYTES = 64_000_000
+MAX_REST_SECONDS = 10.0
 #: Seconds that a client is asked to wait when we are full.
 RETRY_AFTER = 5
 
@@ -43,9 +44,11 @@ def busy(code: str, detail: str) -> Problem:
     return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def failed(code: str, detail: str) -> Problem:
-    """A job that ended without an answer; the fault is the image's, or nobody knows."""
-    return Problem(STATUS_BY_CODE.get(code, 422), code, detail)
+def unless_failed(result: Json) -> Json:
+    """The result; a problem if its job ended without an answer."""
+    if error := result["error"]:
+        raise Problem(STATUS_BY_CODE.get(error["code"], 422), error["code"], error["detail"])
+    return result
 
 
 def install(app: Flask) -> None:
@@ -55,7 +58,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(ParseException, lambda e: _render(_malformed()))
     app.register_error_handler(TimeoutError, lambda e: _render(_too_slow()))
     app.register_error_handler(Exception, lambda e: _render(_unexpected(e)))
-    app.after_request(_drain)
+    app.after_request(_read_rest)
 
 
 def _of_service_error(error: ServiceError) -> Problem:
@@ -105,11 +108,11 @@ def _render(problem: Problem) -> Response:
     return response
 
 
-def _drain(response: Response) -> Response:
+def _read_rest(response: Response) -> Response:
     """Reads, within bounds, what a refused client is still sending."""
     if response.status_code < 400:
         return response
-    stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + MAX_DRAIN_SECONDS, MAX_DRAIN_BYTES
+    stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + MAX_REST_SECONDS, MAX_REST_BYTES
     try:
         while left > 0 and time.monotonic() < deadline and (chunk := stream.read(min(left, 65_536))):
             left -= len(chunk)

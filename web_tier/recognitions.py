@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from facefleet import answers, keys
+from facefleet import answers
 from facefleet.errors import NotFound
 from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs
 from facefleet.settings import Settings
 from web_tier.auth import needs
 from web_tier.desk import Desk
-from web_tier.problems import Problem, failed
+from web_tier.problems import RETRY_AFTER, Problem, unless_failed
 from web_tier.uploads import probe_of_request
 
 MAX_TOP_K = 100
@@ -43,18 +43,16 @@ class RecognitionViews:
                 return queued(job, location(job))
             result = self.desk.ask(job, timeout=self.settings.wait_limit)
         if result is None:
-            self.desk.promise(job)
+            answers.promise(self.blobs, job.id)
             raise _outwaited(job)
-        if error := result["error"]:
-            raise failed(error["code"], error["detail"])
-        return jsonify(result)
+        return jsonify(unless_failed(result))
 
     @needs("recognise")
     def result_of(self, job_id: str) -> Response:
         if JOB_ID.fullmatch(job_id):
             if (result := answers.stored(self.blobs, job_id)) is not None:
                 return jsonify(result)
-            if is_queued(self.blobs, job_id):
+            if answers.promised(self.blobs, job_id):
                 return still_queued(job_id)
         raise NotFound(f"no recognition {job_id}: it never was, or was forgotten")
 
@@ -65,14 +63,6 @@ def location(job: Job) -> str:
 
 def wants_async() -> bool:
     return "respond-async" in request.headers.get("Prefer", "").lower()
-
-
-def is_queued(blobs: Blobs, job_id: str) -> bool:
-    try:
-        blobs.get(keys.queued(job_id))
-    except NotFound:
-        return False
-    return True
 
 
 def queued(job: Job, location: str) -> Response:
@@ -94,7 +84,7 @@ def still_queued(job_id: str) -> Response:
 def _outwaited(job: Job) -> Problem:
     where = location(job)
     detail = f"it takes longer than we let you wait, and goes on: ask GET {where} later"
-    return Problem(504, "no_answer_yet", detail, headers={"Location": where, "Retry-After": "5"})
+    return Problem(504, "no_answer_yet", detail, headers={"Location": where, "Retry-After": str(RETRY_AFTER)})
 
 
 def _top_k() -> int:

@@ -10,15 +10,12 @@ from contextlib import contextmanager
 from facefleet import answers, wire
 from facefleet.errors import BadMessage
 from facefleet.model import Job
-from facefleet.ports import Blobs, Queue
+from facefleet.ports import MAX_BATCH, MAX_WAIT, Blobs, Queue
 from facefleet.wire import Json
 from web_tier.problems import Problem
 
 log = logging.getLogger(__name__)
 
-#: SQS hands out ten messages at most, and waits twenty seconds at most.
-BATCH = 10
-MAX_WAIT = 20.0
 #: A waiter that heard nothing for so long looks at the stored result, then after twice as long, and so on.
 FIRST_LOOK = 5.0
 MAX_LOOK = 60.0
@@ -80,7 +77,7 @@ class ReplyRouter:
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                for message in self._replies.receive(wait=MAX_WAIT, limit=BATCH, stop=stop):
+                for message in self._replies.receive(wait=MAX_WAIT, limit=MAX_BATCH, stop=stop):
                     self._deliver(message.body)
                     self._replies.ack(message)
             except Exception:

@@ -2,14 +2,15 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from facefleet import __version__, keys
-from facefleet.errors import NotFound, ServiceError
+from facefleet import __version__, answers, keys
+from facefleet.errors import ServiceError
 from facefleet.model import InstanceState
 from facefleet.ports import Backend, Blobs
 from facefleet.settings import Settings
@@ -78,11 +79,8 @@ class ServiceViews:
 
 
 def _status(blobs: Blobs) -> Json | None:
-    try:
-        status: Json = json.loads(blobs.get(keys.FLEET_STATUS))
-    except NotFound:
-        return None
-    return status
+    body = answers.found(blobs, keys.FLEET_STATUS)
+    return None if body is None else dict(json.loads(body))
 
 
 def _fleet_status(blobs: Blobs, most: int) -> Json:
@@ -99,20 +97,20 @@ def _fleet_status(blobs: Blobs, most: int) -> Json:
 
 def _failing(backend: Backend, router: ReplyRouter) -> list[str]:
     """What keeps the service from answering a photo posted now."""
-    checks = {
+    checks: dict[str, Callable[[], bool]] = {
         "queue": lambda: backend.requests.depth() is not None,
         "blobs": lambda: _writable(backend.blobs),
         "people": lambda: backend.people.list(limit=1) is not None,
         "replies": lambda: router.alive,
         "controller": lambda: _controlled(backend.blobs),
-        "samples": lambda: not _setting_up(backend.blobs),
+        "samples": lambda: answers.found(backend.blobs, keys.SETTING_UP) is None,
     }
     return [name for name, check in checks.items() if not _passes(check)]
 
 
-def _passes(check: object) -> bool:
+def _passes(check: Callable[[], bool]) -> bool:
     try:
-        return bool(check()) if callable(check) else False
+        return check()
     except (ServiceError, OSError):
         return False
 
@@ -127,11 +125,3 @@ def _writable(blobs: Blobs) -> bool:
 def _controlled(blobs: Blobs) -> bool:
     status = _status(blobs)
     return status is not None and time.time() - float(status["at"]) < STALE_STATUS
-
-
-def _setting_up(blobs: Blobs) -> bool:
-    try:
-        blobs.get(keys.SETTING_UP)
-    except NotFound:
-        return False
-    return True

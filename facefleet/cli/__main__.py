@@ -12,11 +12,9 @@ from facefleet.cli.people import people
 from facefleet.cli.send import send
 from facefleet.cli.status import purge, status
 from facefleet.cli.up import up
-from facefleet.entry import EXIT_UNUSABLE
-from facefleet.errors import BadSettings, ServiceError
+from facefleet.entry import exit_code
+from facefleet.errors import ServiceError
 from facefleet.settings import Settings
-
-EXIT_FAILED = 1
 
 
 class Commands(click.Group):
@@ -28,7 +26,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ServiceError as e:
             click.echo(f"facefleet: {e}", err=True)
-            sys.exit(EXIT_UNUSABLE if isinstance(e, BadSettings) else EXIT_FAILED)
+            sys.exit(exit_code(e))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,19 +9,17 @@ import requests
 
 from facefleet.errors import ServiceError, Unavailable
 from facefleet.settings import Settings
+from facefleet.wire import Json
 
-Json = dict[str, Any]
-
-#: Seconds to connect, and to wait for an answer: above the service's own limit of 60.
+#: Seconds to connect, and to wait for an answer: above the service's own limit, 60 unless set otherwise.
 TIMEOUT = (5.0, 90.0)
 
 
 class Refused(ServiceError):
-    """The service said no: its problem's status, code and words."""
+    """The service said no: its problem's code and words."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail, code=code)
-        self.status = status
 
 
 class Client:
@@ -44,18 +42,19 @@ class Client:
             if (cursor := page["next"]) is None:
                 return
 
-    def add_person(self, person_id: str, name: str) -> bool:
-        """False if there is such a person already."""
+    def add_person(self, person_id: str, name: str) -> None:
+        """Makes sure that there is such a person."""
         try:
             self.call("POST", "/v1/people", json={"id": person_id, "name": name})
         except Refused as e:
             if e.code != "person_exists":
                 raise
-            return False
-        return True
 
     def enrol(self, person_id: str, photo: Path) -> Json:
-        return self._send_photo(f"/v1/people/{quote(person_id)}/photos", photo)
+        body = self._send_photo(f"/v1/people/{quote(person_id)}/photos", photo)
+        if "photo" not in body:
+            raise Refused("queued", "no worker took it in time, so it waits: see 'facefleet status'")
+        return body
 
     def erase(self, person_id: str) -> Json:
         """What was erased; empty if there was nobody."""
@@ -64,6 +63,8 @@ class Client:
     def call(self, method: str, path: str, **body: Any) -> Json:
         try:
             response = self._session.request(method, self._url + path, timeout=TIMEOUT, **body)
+        except requests.ReadTimeout as e:
+            raise Unavailable(f"{self._url} did not answer within {TIMEOUT[1]:g} s: see 'facefleet status'") from e
         except requests.RequestException as e:
             raise Unavailable(f"no service answers at {self._url}: start one with 'facefleet up'") from e
         if not response.ok:
@@ -74,14 +75,14 @@ class Client:
         try:
             image = photo.read_bytes()
         except OSError as e:
-            raise Refused(0, "unreadable", f"cannot be read: {e.strerror}") from e
+            raise Refused("unreadable", f"cannot be read: {e.strerror}") from e
         return self.call("POST", path, files={"file": (photo.name, image)})
 
 
 def _refusal(response: requests.Response) -> Refused:
     try:
         problem = response.json()
-        return Refused(response.status_code, problem["code"], problem["detail"])
+        return Refused(problem["code"], problem["detail"])
     except (requests.JSONDecodeError, KeyError, TypeError):
         text = response.text.strip()[:200]
-        return Refused(response.status_code, "no_facefleet", f"status {response.status_code}: {text}")
+        return Refused("no_facefleet", f"status {response.status_code}: {text}")

@@ -12,9 +12,8 @@ from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facefleet.cli.client import Client, Refused
+from facefleet.imagefile import SUFFIXES
 from facefleet.settings import Settings
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,14 @@ def send(settings: Settings, files: tuple[Path, ...], top_k: int, *, as_json: bo
 
 
 def in_words(result: dict[str, Any]) -> str:
-    """`obama (distance 0.31), unknown`: the faces, largest first."""
+    """`obama (distance 0.31, threshold 0.50), unknown (distance 0.71, threshold 0.50)`: the faces, largest first."""
     if not result["faces"]:
         return f"{result['answer']} (no face found)"
     return ", ".join(_face_in_words(face) for face in result["faces"])
 
 
 def _face_in_words(face: dict[str, Any]) -> str:
-    distance = "" if face["distance"] is None else f" (distance {face['distance']:.2f}, limit {face['threshold']:.2f})"
+    distance = (
+        "" if face["distance"] is None else f" (distance {face['distance']:.2f}, threshold {face['threshold']:.2f})"
+    )
     return (face["person"] or "unknown") + distance

@@ -26,7 +26,7 @@ def status(settings: Settings, *, as_json: bool) -> None:
         click.echo(json.dumps(fleet))
         return
     queue, instances = fleet["queue"], fleet["instances"]
-    click.echo(f"queue   {queue['visible']} waiting, {queue['in_flight']} in flight, {queue['dead']} dead letters")
+    click.echo(f"queue   {queue['visible']} visible, {queue['in_flight']} in flight, {queue['dead']} dead letters")
     states = ", ".join(f"{count} {state}" for state, count in instances.items())
     click.echo(f"fleet   {states}; desired {fleet['desired']} of at most {fleet['max']}")
     click.echo(f"reason  {fleet['reason']}")

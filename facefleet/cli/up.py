@@ -12,23 +12,21 @@ from pathlib import Path
 import click
 import requests
 from honcho import manager as honcho
-from honcho.environ import parse_procfile
 
 from facefleet import keys
 from facefleet.backends import connect
 from facefleet.cli.client import Client
 from facefleet.cli.enrol import enrol_all, person_id, photos_in
-from facefleet.errors import ServiceError
+from facefleet.entry import refuse_taken_port
+from facefleet.errors import NotFound, ServiceError
 from facefleet.model import Instance
 from facefleet.ports import Backend, People
 from facefleet.settings import Settings
-from web_tier.__main__ import refuse_taken_port
 
-#: What runs, and under which name its lines appear.
-PROCFILE = """
-web: exec {python} -m web_tier
-controller: exec {python} -m controller --drain
-"""
+#: What runs, by the name under which its lines appear.
+TIERS = {"web": "web_tier", "controller": "controller --finish"}
+#: Seconds beyond the drain time for what else a tier does before it ends.
+ALLOWANCE = 10.0
 #: How long the tiers may take to answer at all.
 START_TIMEOUT = 60.0
 
@@ -59,18 +57,19 @@ def up(settings: Settings, samples: Path | None) -> None:
             code = _run(settings)
         finally:
             _drain(backend, settings.drain_timeout)
-    sys.exit(0 if code in (None, 130, 143) else code)
+    # honcho's codes for Ctrl-C and SIGTERM: that is how it is meant to end.
+    sys.exit(0 if code in (None, 128 + signal.SIGINT, 128 + signal.SIGTERM) else code)
 
 
 def _run(settings: Settings) -> int | None:
     """Runs the tiers until one ends or we are told to; if one ends, so does the other."""
     # The longest that a tier takes to finish what it has in hand; honcho's own five seconds would cut uploads off.
-    honcho.KILL_WAIT = settings.drain_timeout + 10
+    honcho.KILL_WAIT = settings.drain_timeout + ALLOWANCE
     runner = honcho.Manager()
     signal.signal(signal.SIGHUP, _hang_up)
     environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
-    for name, command in parse_procfile(PROCFILE.format(python=shlex.quote(sys.executable))).processes.items():
-        runner.add_process(name, command, env=environment)
+    for name, module in TIERS.items():
+        runner.add_process(name, f"exec {shlex.quote(sys.executable)} -m {module}", env=environment)
     runner.loop()
     code: int | None = runner.returncode
     return code
@@ -101,7 +100,7 @@ def _missing(people: People, samples: Path) -> list[tuple[str, Path]]:
 def _is_enrolled(people: People, id: str) -> bool:
     try:
         return bool(people.get(id).photos)
-    except LookupError:
+    except NotFound:
         return False
 
 
@@ -138,9 +137,9 @@ def _await(url: str) -> bool:
     return False
 
 
-def _drain(backend: Backend, grace: float) -> None:
-    """Retires every worker and waits until none is left; the fleet ends one that takes longer than the grace time."""
-    deadline = time.monotonic() + grace + 5
+def _drain(backend: Backend, drain_timeout: float) -> None:
+    """Retires every worker and waits until none is left; the fleet ends one that takes longer than that."""
+    deadline = time.monotonic() + drain_timeout + ALLOWANCE
     while (left := backend.fleet.instances()) and time.monotonic() < deadline:
         backend.fleet.retire([instance.id for instance in left])
         time.sleep(0.1)

@@ -1,13 +1,11 @@
 """From bytes to upright RGB pixels."""
 
-import struct
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from facefleet.errors import BadImage
-from facefleet.imagefile import opened
+from facefleet.imagefile import UNREADABLE, opened
 
 Pixels = NDArray[np.uint8]
 
@@ -28,7 +26,7 @@ def decode(data: bytes, *, max_pixels: int) -> Pixels:
     with opened(data, max_pixels) as image:
         try:
             return np.asarray(_eight_bits(_upright(image)).convert("RGB"))
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError) as e:
+        except UNREADABLE as e:
             raise BadImage("the image is damaged or was cut short: send it again", code="damaged_image") from e
 
 
@@ -39,7 +37,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except (OSError, ValueError, TypeError, SyntaxError, EOFError, LookupError, struct.error):
+    except UNREADABLE:
         return image
     return image if turn is None else image.transpose(turn)
 

@@ -1,7 +1,7 @@
 """Who is on this image? Decode, find, encode, compare."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facefleet.errors import BadImage
 from facefleet.model import Changes, Face
@@ -56,14 +56,8 @@ class Recogniser:
         if not candidates:
             return found
         best = candidates[0]
-        person = self.gallery.people[best.person_id] if best.distance <= threshold else None
-        return Face(
-            face.box,
-            threshold,
-            person_id=person.id if person else None,
-            name=person.name if person else None,
-            distance=best.distance,
-            similarity=best.similarity,
-            attributes=person.attributes if person else {},
-            candidates=candidates[:top_k],
-        )
+        found = replace(found, distance=best.distance, similarity=best.similarity)
+        if best.distance > threshold:
+            return found
+        person = self.gallery.people[best.person_id]
+        return replace(found, person_id=person.id, name=person.name, attributes=person.attributes)

@@ -1,4 +1,4 @@
-"""The card's story: from zero workers, a hundred uploads at once, each answered with its own answer."""
+"""From zero workers, a hundred uploads at once, each answered with its own answer."""
 
 import resource
 from collections.abc import Callable, Iterator

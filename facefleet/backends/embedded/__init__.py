@@ -2,9 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from facefleet.backends.embedded.blobs import DirectoryBlobs
@@ -37,40 +35,48 @@ def connect(settings: Settings) -> Backend:
     root = settings.data.absolute()
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A folder that was there before may have been open to everybody.
+        root.chmod(0o700)
     except OSError as e:
-        raise Unavailable(f"data folder {root} cannot be made: {e.strerror}; set FACEFLEET_DATA") from e
-    queues = QueueFile(
-        root / "queues" / f"{settings.request_queue}.db",
-        max_message_bytes=settings.max_message_bytes,
-        keep=settings.keep_days * DAY,
-    )
-    dead = SqliteQueue(queues, f"{settings.request_queue}-dead", visibility_timeout=DEAD_VISIBILITY_TIMEOUT)
+        raise Unavailable(f"data folder {root} cannot be used: {e.strerror}; set FACEFLEET_DATA") from e
+    requests, dead, tidy = _queues(root, settings)
     replies = ReplyQueues(root / "replies", settings.response_queue)
     return Backend(
-        requests=SqliteQueue(
-            queues,
-            settings.request_queue,
-            visibility_timeout=settings.visibility_timeout,
-            dead_letters=DeadLetters(dead.name, settings.max_receives),
-        ),
+        requests=requests,
         dead=dead,
         blobs=DirectoryBlobs(root / "blobs", {"in": settings.input_bucket, "out": settings.output_bucket}),
         people=SqlitePeople(root / "people.db"),
-        fleet=ProcessFleet(
-            root / "fleet",
-            [sys.executable, "-m", "app_tier", "--instance"],
-            name=settings.instance_name,
-            env=dict(os.environ) | WORKER_ENVIRONMENT | {"FACEFLEET_DATA": str(root)},
-            grace=settings.drain_timeout,
-        ),
+        fleet=_fleet(root, settings),
         open_replies=replies.own,
         replies=replies.existing,
-        tidy=queues.tidy,
-        only_one=partial(_only_one, root),
+        tidy=tidy,
+        only_one=lambda what: only_one(root / f"{what}.lock", what),
     )
 
 
-@contextmanager
-def _only_one(root: Path, what: str) -> Iterator[None]:
-    with only_one(root / f"{what}.lock", what):
-        yield
+def _queues(root: Path, settings: Settings) -> tuple[SqliteQueue, SqliteQueue, Callable[[], None]]:
+    """The request queue, its dead letters, and what tidies both."""
+    name = settings.request_queue
+    file = QueueFile(
+        root / "queues" / f"{name}.db",
+        max_message_bytes=settings.max_message_bytes,
+        keep=settings.keep_days * DAY,
+    )
+    dead = SqliteQueue(file, f"{name}-dead", visibility_timeout=DEAD_VISIBILITY_TIMEOUT)
+    requests = SqliteQueue(
+        file,
+        name,
+        visibility_timeout=settings.visibility_timeout,
+        dead_letters=DeadLetters(dead.name, settings.max_receives),
+    )
+    return requests, dead, file.tidy
+
+
+def _fleet(root: Path, settings: Settings) -> ProcessFleet:
+    return ProcessFleet(
+        root / "fleet",
+        [sys.executable, "-m", "app_tier", "--instance"],
+        name=settings.instance_name,
+        env=dict(os.environ) | WORKER_ENVIRONMENT | {"FACEFLEET_DATA": str(root)},
+        grace=settings.drain_timeout,
+    )
