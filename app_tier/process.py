@@ -32,7 +32,12 @@ class Processor:
     def _recognise(self, job: Job, image: bytes) -> Result:
         # As sent, and first: whatever becomes of it, it can be looked at.
         self._blobs.put(keys.input_image(job.filename), image)
-        return Result(job.id, job.filename, self._recogniser.recognise(image, top_k=job.top_k))
+        faces = self._recogniser.recognise(image, top_k=job.top_k)
+        self._recogniser.refresh()
+        if not self._recogniser.knows(faces):
+            # Somebody whom we found was erased meanwhile, and must not be named any more.
+            faces = self._recogniser.recognise(image, top_k=job.top_k)
+        return Result(job.id, job.filename, faces)
 
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)

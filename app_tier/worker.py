@@ -68,7 +68,8 @@ class Worker:
         self._requests.ack(message)
         if job.blob is not None:
             self._blobs.delete(job.blob)
-        log.info("job %s: %s, %s", job.id, result["status"], result["error"] or result["answer"])
+        # No name: a log outlives an erasure.
+        log.info("job %s: %s, %d faces %s", job.id, result["status"], len(result["faces"]), result["error"] or "")
 
     def _work(self, job: Job, received: float) -> Result:
         started = time.perf_counter()

@@ -7,16 +7,21 @@ from collections.abc import Callable
 from facefleet import answers, keys, wire
 from facefleet.errors import BadMessage
 from facefleet.model import Failure, Job, Message, Result, Timings
-from facefleet.ports import MAX_BATCH, Blobs, Queue
+from facefleet.ports import Blobs, Queue
 
 log = logging.getLogger(__name__)
+#: SQS's longest lease. A letter that was settled comes again only then, so that looking is cheap.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+SETTLED = 12 * 3600.0
 
 
 def answer_dead_letters(dead: Queue, blobs: Blobs, replies: Callable[[str], Queue]) -> int:
     """Tells each dead letter's client that its job failed, and keeps the letter to be looked at; returns how many."""
     answered = 0
-    while messages := dead.receive(limit=MAX_BATCH):
-        answered += sum(_answer(message, blobs, replies) for message in messages)
+    while messages := dead.receive():
+        answered += _answer(messages[0], blobs, replies)
+        # Not before: one whose client could not be told comes again soon.
+        dead.extend(messages[0], seconds=SETTLED)
     return answered
 
 

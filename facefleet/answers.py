@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from facefleet import keys, wire
-from facefleet.errors import NotFound
+from facefleet.errors import NotFound, TooLarge
 from facefleet.model import Job, JobKind, Result
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
@@ -63,3 +63,5 @@ def reply(replies: Callable[[str], Queue], job: Job, result: Json) -> None:
         replies(job.reply_to).send(wire.dump_reply(job.id, result))
     except NotFound:
         log.info("job %s: nobody waits at %s any more", job.id, job.reply_to)
+    except TooLarge:
+        log.warning("job %s: its result fits no reply, and is found where it is stored", job.id)

@@ -30,9 +30,10 @@ class Queue(Protocol):
         """Returns once the message is safe; raises `TooLarge` beyond `max_message_bytes` (UTF-8)."""
 
     def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
-        """Up to `limit` messages (at most `MAX_BATCH`) on lease; empty after `wait` seconds, or soon after `stop` is set.
+        """Up to `limit` messages on lease, `MAX_BATCH` at most.
 
-        A message received too often already moves to the dead-letter queue instead.
+        Empty after `wait` seconds, or soon after `stop` is set. A message received too often already moves to the
+        dead-letter queue instead.
         """
 
     def ack(self, message: Message) -> bool:

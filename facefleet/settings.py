@@ -15,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 from facefleet.errors import BadSettings
 
 PREFIX = "FACEFLEET_"
+MAX_PORT = 65_535
 SCOPES = ("recognise", "enrol", "admin")
 
 #: The course's account allows 20 instances, and one of them is the web tier.
@@ -52,7 +53,7 @@ class Settings:
     max_message_bytes: int = setting(1_048_576, "largest message; a larger image waits in a blob", low=1024)
     visibility_timeout: float = setting(5.0, "seconds of a lease; extended while work goes on", low=0.1)
     max_receives: int = setting(10, "times a message is received before it moves to the dead letters", low=1)
-    keep_days: float = setting(7.0, "days until images, answers and messages are forgotten", low=0)
+    keep_days: float = setting(7.0, "days until images, answers and messages are forgotten", low=0.05)
     min_instances: int = setting(0, "instances that run even when nothing waits", low=0)
     max_instances: int | None = setting(None, "most instances; embedded: this machine's cores, on EC2: 19", low=1)
     scale_in_after: float = setting(10.0, "seconds that demand must stay lower before instances retire", low=0)
@@ -80,6 +81,8 @@ class Settings:
         """Raises `BadSettings` where single values are fine and do not fit together."""
         if self.min_instances > self.instances_at_most:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
+        if self.port > MAX_PORT:
+            raise BadSettings(f"{PREFIX}PORT is at most {MAX_PORT}, not {self.port}")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise BadSettings(f"{PREFIX}LOG_LEVEL is DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
         if not self.keys and not is_loopback(self.host):

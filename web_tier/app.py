@@ -23,6 +23,8 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
     # In the order that a person reads in.
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    # Else an image sent as a text field would be called too large, and not in the wrong place.
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_upload_bytes
     desk = Desk(
         backend.requests,
         backend.blobs,

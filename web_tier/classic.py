@@ -47,7 +47,8 @@ class ClassicViews:
             auth.check("recognise")
         with self.desk.seat():
             field, probe = _probe(self.settings.max_pixels)
-            result = self.desk.ask(self.desk.job(JobKind.RECOGNISE, probe), timeout=self.settings.classic_wait_limit)
+            job = self.desk.job(JobKind.RECOGNISE, probe)
+            result = self.desk.ask(job, probe, timeout=self.settings.classic_wait_limit)
             return _answer(field, probe, result)
 
 

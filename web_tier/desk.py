@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import uuid4
 
 from facefleet import answers, keys, wire
@@ -16,14 +16,20 @@ from web_tier.router import ReplyRouter
 
 #: The backlog is asked for this often at most; 1,000 uploads a second need not count it each.
 DEPTH_AGE = 0.25
+#: Characters of a file name that fit SQS's smallest queue, 1,024 bytes, however many bytes each takes.
+SHORT_FILENAME = 40
 
 
-@dataclass(frozen=True)
 class Probe:
-    """An image as a client sent it."""
+    """An image as a client sent it, until it is taken: a thousand that wait must not hold a thousand images."""
 
-    filename: str
-    image: bytes
+    def __init__(self, filename: str, image: bytes) -> None:
+        self.filename = filename
+        self._image = image
+
+    def take(self) -> bytes:
+        image, self._image = self._image, b""
+        return image
 
 
 class Desk:
@@ -50,43 +56,48 @@ class Desk:
             self._seats.release()
 
     def job(self, kind: JobKind, probe: Probe, *, person_id: str | None = None, top_k: int = 0) -> Job:
+        """A job for the probe, which is to be sent with it."""
         return Job(
             id=uuid4().hex,
             kind=kind,
             filename=probe.filename,
             submitted_at=time.time(),
-            image=probe.image,
             reply_to=self._router.reply_to,
             person_id=person_id,
             top_k=top_k,
         )
 
-    def ask(self, job: Job, *, timeout: float) -> Json | None:
+    def ask(self, job: Job, probe: Probe, *, timeout: float) -> Json | None:
         """Sends the job and waits for its result; None if it takes longer: it stays queued."""
+        self._refuse_when_full()
         with self._router.expecting(job.id) as future:
-            self._send(job)
+            self._send(job, probe)
             return self._router.wait(future, job, timeout)
 
-    def leave(self, job: Job) -> None:
+    def leave(self, job: Job, probe: Probe) -> None:
         """Sends the job for a client that comes back for its result."""
-        answers.promise(self._blobs, job.id)
-        self._send(replace(job, reply_to=None))
-
-    def _send(self, job: Job) -> None:
         self._refuse_when_full()
-        self._requests.send(self._message(job))
+        answers.promise(self._blobs, job.id)
+        self._send(replace(job, reply_to=None), probe)
 
-    def _message(self, job: Job) -> str:
+    def _send(self, job: Job, probe: Probe) -> None:
+        self._requests.send(self._message(job, probe.take()))
+
+    def _message(self, job: Job, image: bytes) -> str:
         """The job's message; an image that does not fit it is saved first, and the message carries its key."""
         limit = self._requests.max_message_bytes
         # Base64 makes four characters of three bytes: the image alone shows most that cannot fit.
-        if len(job.image or b"") * 4 / 3 < limit:
-            message = wire.dump_job(job)
-            if len(message.encode()) <= limit:
+        if len(image) * 4 / 3 < limit:
+            message = wire.dump_job(replace(job, image=image))
+            if len(message) <= limit:
                 return message
         blob = keys.claim(job.id)
-        self._blobs.put(blob, job.image or b"")
-        return wire.dump_job(replace(job, image=None, blob=blob))
+        self._blobs.put(blob, image)
+        message = wire.dump_job(replace(job, blob=blob))
+        if len(message) <= limit:
+            return message
+        # A queue of a kilobyte, and a name of many characters that are no ASCII: its end says enough.
+        return wire.dump_job(replace(job, blob=blob, filename=job.filename[-SHORT_FILENAME:]))
 
     def _refuse_when_full(self) -> None:
         with self._counting:

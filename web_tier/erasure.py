@@ -1,6 +1,7 @@
 """Forgetting for good: one person, or everything that waits and was answered."""
 
 import time
+from math import inf
 
 from facefleet import answers, keys
 from facefleet.ports import Blobs, People, Queue
@@ -24,9 +25,11 @@ def erase_person(people: People, blobs: Blobs, person_id: str) -> Count | None:
 
 def purge(requests: Queue, dead: Queue, blobs: Blobs) -> Count:
     """Empties the queues and deletes images and answers; people stay."""
+    now = time.time()
+    # Before anything goes, so that what comes from now on is neither told that it is gone, nor is.
+    answers.mark_purged(blobs, now)
     messages = requests.purge() + dead.purge()
-    answers.mark_purged(blobs, time.time())
-    return {"messages": messages, "blobs": sum(_delete_all(blobs, area) for area in keys.FORGOTTEN)}
+    return {"messages": messages, "blobs": sum(_delete_all(blobs, area, before=now) for area in keys.FORGOTTEN)}
 
 
 def erase_everybody(people: People, blobs: Blobs) -> int:
@@ -40,8 +43,8 @@ def erase_everybody(people: People, blobs: Blobs) -> int:
     return count
 
 
-def _delete_all(blobs: Blobs, prefix: str) -> int:
-    return sum(blobs.delete(info.key) for info in list(blobs.list(prefix)))
+def _delete_all(blobs: Blobs, prefix: str, *, before: float = inf) -> int:
+    return sum(blobs.delete(info.key) for info in list(blobs.list(prefix)) if info.modified < before)
 
 
 def _erase_answers(blobs: Blobs, person_id: str) -> int:
@@ -66,7 +69,7 @@ def _erase_answer(blobs: Blobs, job_id: str, result: Json, person_id: str) -> No
     filename = result["filename"]
     blobs.delete(keys.result(job_id))
     blobs.delete(keys.queued(job_id))
-    # Another image may have come under the same name since: its answer is somebody else's.
+    # Whatever the name stands for by now: an image less is better than a face that stays.
+    blobs.delete(keys.input_image(filename))
     if answers.found(blobs, keys.answer(filename)) == person_id.encode():
         blobs.delete(keys.answer(filename))
-        blobs.delete(keys.input_image(filename))

@@ -90,9 +90,10 @@ class PeopleViews:
     def enrol(self, person_id: str) -> Response:
         with self.desk.seat():
             self.people.get(person_id)
-            job = self.desk.job(JobKind.ENROL, probe_of_request(self.settings.max_pixels), person_id=person_id)
+            probe = probe_of_request(self.settings.max_pixels)
+            job = self.desk.job(JobKind.ENROL, probe, person_id=person_id)
             where = url_for("people.show_photo", person_id=person_id, photo_id=job.id)
-            result = self.desk.ask(job, timeout=ENROL_WAIT)
+            result = self.desk.ask(job, probe, timeout=ENROL_WAIT)
         if result is None:
             answers.promise(self.blobs, job.id)
             return queued(job, where)

@@ -3,6 +3,9 @@
 import logging
 import time
 from http import HTTPStatus
+from socket import socket
+from threading import BoundedSemaphore
+from typing import IO
 
 from flask import Flask, Response, jsonify, request
 from gunicorn.http.errors import ParseException
@@ -16,10 +19,12 @@ log = logging.getLogger(__name__)
 #: A body that we refuse is still read up to here, since a client that is cut off while it sends never sees why.
 MAX_REST_BYTES = 64_000_000
 MAX_REST_SECONDS = 10.0
+#: So many at once; others are cut off, since threads are kept for health checks.
+_RESTS = BoundedSemaphore(16)
 #: Seconds that a client is asked to wait when we are full.
 RETRY_AFTER = 5
 
-STATUS_BY_CODE = {"empty_file": 400, "not_an_image": 415, "too_many_pixels": 413}
+STATUS_BY_CODE = {"empty_file": 400, "not_found": 404, "not_an_image": 415, "too_many_pixels": 413}
 STATUS_BY_ERROR: tuple[tuple[type[ServiceError], int], ...] = (
     (BadImage, 422),
     (NotFound, 404),
@@ -110,12 +115,23 @@ def _render(problem: Problem) -> Response:
 
 def _read_rest(response: Response) -> Response:
     """Reads, within bounds, what a refused client is still sending."""
-    if response.status_code < 400:
+    if response.status_code < 400 or not _RESTS.acquire(blocking=False):
         return response
-    stream, deadline, left = request.environ["wsgi.input"], time.monotonic() + MAX_REST_SECONDS, MAX_REST_BYTES
     try:
-        while left > 0 and time.monotonic() < deadline and (chunk := stream.read(min(left, 65_536))):
-            left -= len(chunk)
+        _read(request.environ["wsgi.input"], request.environ.get("gunicorn.socket"))
     except (OSError, ParseException):
         log.debug("a refused client went away")
+    finally:
+        _RESTS.release()
     return response
+
+
+def _read(stream: IO[bytes], connection: socket | None) -> None:
+    deadline, left = time.monotonic() + MAX_REST_SECONDS, MAX_REST_BYTES
+    while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+        if connection is not None:
+            connection.settimeout(seconds)
+        chunk = stream.read(min(left, 65_536))
+        if not chunk:
+            return
+        left -= len(chunk)

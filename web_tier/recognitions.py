@@ -37,11 +37,12 @@ class RecognitionViews:
     def recognise(self) -> Response:
         with self.desk.seat():
             top_k = _top_k()
-            job = self.desk.job(JobKind.RECOGNISE, probe_of_request(self.settings.max_pixels), top_k=top_k)
+            probe = probe_of_request(self.settings.max_pixels)
+            job = self.desk.job(JobKind.RECOGNISE, probe, top_k=top_k)
             if wants_async():
-                self.desk.leave(job)
+                self.desk.leave(job, probe)
                 return queued(job, location(job))
-            result = self.desk.ask(job, timeout=self.settings.wait_limit)
+            result = self.desk.ask(job, probe, timeout=self.settings.wait_limit)
         if result is None:
             answers.promise(self.blobs, job.id)
             raise _outwaited(job)

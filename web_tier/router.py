@@ -72,7 +72,7 @@ class ReplyRouter:
                     return result
                 if answers.purged_since(self._blobs, job.submitted_at):
                     raise Problem(410, "purged", "everything that waited was purged: send it again") from None
-        return None
+        return answers.stored(self._blobs, job.id)
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():

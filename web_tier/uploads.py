@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from typing import Any
 
 from flask import request
@@ -16,7 +17,8 @@ from web_tier.problems import Problem
 
 def probe_of(upload: FileStorage, max_pixels: int) -> Probe:
     """A multipart part; its content type, which many clients leave out, is not looked at."""
-    return _checked(upload.filename or "", upload.read(), max_pixels)
+    with upload.stream:
+        return _checked(upload.filename or "", upload.read(), max_pixels)
 
 
 def probe_of_request(max_pixels: int) -> Probe:
@@ -47,10 +49,9 @@ def _probe_of_json(body: dict[str, Any], max_pixels: int) -> Probe:
 
 def json_object() -> dict[str, Any]:
     """The request's body; a problem 400 unless it is a JSON object."""
-    _body()
     try:
-        body = request.get_json(force=True, silent=True)
-    except RecursionError:
+        body = json.loads(_body())
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise Problem(400, "bad_json", "send a JSON object")
@@ -59,7 +60,7 @@ def json_object() -> dict[str, Any]:
 
 def _body() -> bytes:
     """The whole body. One of unknown length is cut at the limit by Flask, and would pass as a damaged image."""
-    body = request.get_data()
+    body = request.get_data(cache=False)
     if request.content_length is None and len(body) >= (request.max_content_length or len(body) + 1):
         raise RequestEntityTooLarge
     return body

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 
 from facefleet.errors import ServiceError, Unavailable
-from facefleet.settings import Settings
+from facefleet.settings import Settings, is_loopback
 from facefleet.wire import Json
 
 #: Seconds to connect, and to wait for an answer: above the service's own limit, 60 unless set otherwise.
@@ -28,6 +28,8 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.service_url
         self._session = requests.Session()
+        # A company's proxy does not know our loopback.
+        self._session.trust_env = not is_loopback(urlsplit(self._url).hostname or "")
         if settings.api_key:
             self._session.headers["x-api-key"] = settings.api_key
 

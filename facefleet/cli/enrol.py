@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import click
 from rich.console import Console
@@ -12,7 +13,6 @@ from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facefleet.cli.client import Client, Refused
-from facefleet.imagefile import SUFFIXES
 from facefleet.settings import Settings
 
 
@@ -27,18 +27,18 @@ class Outcome:
 
 
 def person_id(name: str) -> str:
-    """`Mr Bean` → `Mr_Bean`: the folder's name, made a word."""
-    return re.sub(r"[^\w.@-]+", "_", name).lstrip(".@-")[:64]
+    """`Mr Bean` → `Mr_Bean`: the folder's name, made a word. The page makes the same of a name typed there."""
+    return re.sub(r"[^\w.@-]+", "_", normalize("NFC", name)).lstrip(".@-")[:64]
 
 
 def photos_in(folder: Path) -> list[tuple[str, Path]]:
-    """(Folder name, photo) pairs in order; hidden files and what is no image by its name are left out."""
+    """(Folder name, photo) pairs in order; hidden files are left out, and what is no photo will be told."""
     return [
         (person.name, photo)
         for person in sorted(folder.iterdir())
         if person.is_dir() and not person.name.startswith(".")
         for photo in sorted(person.iterdir())
-        if photo.suffix.lower() in SUFFIXES and not photo.name.startswith(".")
+        if photo.is_file() and not photo.name.startswith(".")
     ]
 
 
@@ -75,6 +75,8 @@ def enrol(settings: Settings, folder: Path, *, as_json: bool) -> None:
     photos = photos_in(folder)
     if not photos:
         raise click.UsageError(f"no photos in {folder}: it must hold a folder for each person, with photos inside")
+    if twice := _same_id({name for name, _ in photos}):
+        raise click.UsageError(f"the folders {' and '.join(twice)} would be one person: rename one")
     outcomes = _with_progress(Client(settings), photos, quiet=as_json)
     refused = [o for o in outcomes if o.code]
     if as_json:
@@ -85,6 +87,14 @@ def enrol(settings: Settings, folder: Path, *, as_json: bool) -> None:
         click.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} photos enrolled, {people} people")
     if refused:
         raise SystemExit(1)
+
+
+def _same_id(names: set[str]) -> list[str]:
+    """Folder names that make one and the same id, if there are any."""
+    by_id: dict[str, list[str]] = {}
+    for name in sorted(names):
+        by_id.setdefault(person_id(name), []).append(name)
+    return next((same for same in by_id.values() if len(same) > 1), [])
 
 
 def _with_progress(client: Client, photos: list[tuple[str, Path]], *, quiet: bool) -> list[Outcome]:

@@ -46,7 +46,7 @@ def in_words(result: dict[str, Any]) -> str:
 
 
 def _face_in_words(face: dict[str, Any]) -> str:
-    distance = (
-        "" if face["distance"] is None else f" (distance {face['distance']:.2f}, threshold {face['threshold']:.2f})"
-    )
-    return (face["person"] or "unknown") + distance
+    name = face["person"] or "unknown"
+    if face["distance"] is None:
+        return name
+    return f"{name} (distance {face['distance']:.2f}, threshold {face['threshold']:.2f})"

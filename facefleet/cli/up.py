@@ -106,30 +106,42 @@ def _is_enrolled(people: People, id: str) -> bool:
 
 def _welcome(settings: Settings, backend: Backend, samples: Path | None) -> None:
     """Once the tiers answer: enrols what is missing, then says where to go."""
+    here = replace(settings, url="").service_url
     try:
-        if not _await(f"{settings.service_url}/healthz"):
+        if not _await(f"{here}/healthz"):
+            click.echo(f"facefleet: nothing answers at {here}", err=True)
             return
-        for outcome in enrol_all(Client(_with_own_key(settings)), _missing(backend.people, samples) if samples else []):
-            click.echo(f"sample {outcome.photo}: {outcome.why or 'enrolled as ' + outcome.person}")
-        backend.blobs.delete(keys.SETTING_UP)
-        if _await(f"{settings.service_url}/readyz"):
-            click.secho(f"facefleet is ready: {settings.service_url}   (Ctrl-C stops it)", bold=True)
+        if samples is not None:
+            _enrol_samples(settings, backend, samples)
+        if _await(f"{here}/readyz"):
+            click.secho(f"facefleet is ready: {here}   (Ctrl-C stops it)", bold=True)
     except ServiceError as e:
         click.echo(f"facefleet: the samples could not be enrolled: {e}", err=True)
 
 
+def _enrol_samples(settings: Settings, backend: Backend, samples: Path) -> None:
+    """Until each person of the samples is enrolled, the service does not call itself ready."""
+    for outcome in enrol_all(Client(_with_own_key(settings)), _missing(backend.people, samples)):
+        click.echo(f"sample {outcome.photo}: {outcome.why or 'enrolled as ' + outcome.person}")
+    if not _missing(backend.people, samples):
+        backend.blobs.delete(keys.SETTING_UP)
+
+
 def _with_own_key(settings: Settings) -> Settings:
-    """With a key that may enrol: whoever starts the service knows them all."""
+    """With a key that may enrol here: whoever starts the service knows them all."""
     own = next((key for key, scopes in settings.keys.items() if "enrol" in scopes), "")
-    return replace(settings, api_key=settings.api_key or own)
+    return replace(settings, api_key=own, url="")
 
 
 def _await(url: str) -> bool:
     """Whether it answers 200 within the time allowed."""
     deadline = time.monotonic() + START_TIMEOUT
+    session = requests.Session()
+    # No proxy stands between us and ourselves.
+    session.trust_env = False
     while time.monotonic() < deadline:
         try:
-            if requests.get(url, timeout=5).ok:
+            if session.get(url, timeout=5).ok:
                 return True
         except requests.RequestException:
             pass

@@ -33,6 +33,11 @@ class Recogniser:
         """The image's faces, largest first, each with who it is; raises `BadImage`."""
         return tuple(self._identify(face, top_k) for face in self._faces(data))
 
+    def knows(self, faces: tuple[Face, ...]) -> bool:
+        """Whether everybody named is still in the gallery."""
+        named = {face.person_id for face in faces} | {c.person_id for face in faces for c in face.candidates}
+        return named - {None} <= self.gallery.people.keys()
+
     def the_face(self, data: bytes) -> EncodedFace:
         """The one face of a photo to enrol; raises `BadImage` where there is none, or a choice to make."""
         faces = self._faces(data)

@@ -52,7 +52,7 @@ def test_no_key_leaves_the_folder_of_its_area(backend: Backend, settings: Settin
     assert backend.blobs.delete(f"results/{name}")
 
 
-def test_input_and_output_lie_under_the_names_that_graders_look_for(backend: Backend, settings: Settings) -> None:
+def test_input_and_output_lie_under_the_names_that_the_settings_say(backend: Backend, settings: Settings) -> None:
     backend.blobs.put("in/test_00.jpg", b"image")
     backend.blobs.put("out/test_00", b"Paul")
     blobs = settings.data / "blobs"

@@ -72,7 +72,7 @@ def test_every_clean_name_has_a_place_for_its_answer(name: str) -> None:
     assert len(keys.answer(keys.clean_filename(name))) > len("out/")
 
 
-def test_the_places_are_those_of_the_contract() -> None:
+def test_the_places_are_those_that_readers_know() -> None:
     assert keys.input_image("test_00.jpg") == "in/test_00.jpg"
     assert keys.answer("test_00.jpg") == "out/test_00"
     assert keys.heartbeat("w1") == "workers/w1"

@@ -59,7 +59,7 @@ FACE = Face(Box(1, 2, 3, 4), 0.47, "paul", "Paul", 0.31, 0.97, {"major": "physic
 TIMINGS = Timings(0.123456, 0.2, 0.3)
 
 
-def test_a_message_has_the_shape_of_the_contract() -> None:
+def test_a_message_has_the_shape_that_clients_read() -> None:
     job = Job("j1", JobKind.RECOGNISE, "test_00.jpg", 12.5, b"hi", None, "responses-host-1", None, 3)
     assert json.loads(wire.dump_job(job)) == JOB
     assert wire.load_job(json.dumps(JOB)) == job
@@ -126,7 +126,7 @@ def test_a_message_of_another_version_says_which() -> None:
         wire.load_job(json.dumps(JOB | {"v": 2}))
 
 
-def test_a_reply_has_the_shape_of_the_contract() -> None:
+def test_a_reply_has_the_shape_that_clients_read() -> None:
     result = wire.result_to_json(Result("j1", "a.jpg"))
     text = wire.dump_reply("j1", result)
     assert json.loads(text) == {"v": 1, "id": "j1", "result": result}
@@ -142,7 +142,7 @@ def test_a_reply_of_another_version_or_to_another_job_is_a_bad_message(reply: ob
         wire.load_reply(json.dumps(reply))
 
 
-def test_a_result_has_the_shape_of_the_contract() -> None:
+def test_a_result_has_the_shape_that_clients_read() -> None:
     result = Result("j1", "test_00.jpg", (FACE,), gallery_version=7, model="m", timings=TIMINGS)
     assert wire.result_to_json(result) == {
         "id": "j1",

@@ -6,9 +6,10 @@ const MARGIN = 0.6;
 const JPEG_QUALITY = 0.95;
 const ID_LENGTH = 64;
 
-/** The id that a name becomes: `Ada Lovelace` → `ada_lovelace`; empty when nothing of the name can be one. */
+/** The id that a name becomes, as on the command line: `Ada Lovelace` → `Ada_Lovelace`; empty when nothing can be one. */
 export function personId(name) {
-  const kept = name.normalize("NFC").trim().toLowerCase().replace(/\s+/g, "_").replace(/[^\p{L}\p{N}_.@-]/gu, "");
+  const kept = name.normalize("NFC").trim().replace(/[^\p{L}\p{N}_.@-]+/gu, "_");
+  if (!/[\p{L}\p{N}]/u.test(kept)) return "";
   return [...kept.replace(/^[.@-]+/, "")].slice(0, ID_LENGTH).join("");
 }
 

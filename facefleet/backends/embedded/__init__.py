@@ -15,9 +15,8 @@ from facefleet.errors import Unavailable
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 
-#: A dead letter that was looked at comes again only after SQS's longest lease, so that looking is cheap.
-#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-DEAD_VISIBILITY_TIMEOUT = 12 * 3600.0
+#: Whoever settles a dead letter takes a moment, and may be killed meanwhile.
+DEAD_VISIBILITY_TIMEOUT = 30.0
 DAY = 86_400.0
 
 WORKER_ENVIRONMENT = {
@@ -39,13 +38,19 @@ def connect(settings: Settings) -> Backend:
         root.chmod(0o700)
     except OSError as e:
         raise Unavailable(f"data folder {root} cannot be used: {e.strerror}; set FACEFLEET_DATA") from e
-    requests, dead, tidy = _queues(root, settings)
+    requests, dead, tidy_queues = _queues(root, settings)
     replies = ReplyQueues(root / "replies", settings.response_queue)
+    people = SqlitePeople(root / "people.db")
+
+    def tidy() -> None:
+        for part in (tidy_queues, replies.tidy, people.tidy):
+            part()
+
     return Backend(
         requests=requests,
         dead=dead,
         blobs=DirectoryBlobs(root / "blobs", {"in": settings.input_bucket, "out": settings.output_bucket}),
-        people=SqlitePeople(root / "people.db"),
+        people=people,
         fleet=_fleet(root, settings),
         open_replies=replies.own,
         replies=replies.existing,

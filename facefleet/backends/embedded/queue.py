@@ -188,5 +188,9 @@ class SqliteQueue:
     def purge(self) -> int:
         with self._database.write(durable=True) as connection:
             removed = connection.execute(PURGE, {"queue": self.name}).rowcount
-        self._database.scrub()
+        self.scrub()
         return removed
+
+    def scrub(self) -> None:
+        """Overwrites what was deleted."""
+        self._database.scrub()

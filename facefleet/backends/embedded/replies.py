@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 
@@ -50,6 +50,9 @@ class ReplyQueues:
 
     def existing(self, name: str) -> Queue:
         """Raises `NotFound` once its process is gone: the answer then waits in the result blob alone."""
+        return self._existing(name)
+
+    def _existing(self, name: str) -> SqliteQueue:
         home = self._folder / name
         try:
             identity = name, (home / FILE).stat().st_ino
@@ -61,6 +64,12 @@ class ReplyQueues:
             self._open[identity] = _queue(home, name)
         return self._open[identity]
 
+    def tidy(self) -> None:
+        """Overwrites the answers that were delivered."""
+        for home in self._folder.glob("*/"):
+            with suppress(NotFound):
+                self._existing(home.name).scrub()
+
     def _remove_abandoned(self) -> None:
         for home in self._folder.iterdir():
             if home.is_dir() and _is_abandoned(home):
@@ -71,7 +80,8 @@ def _is_abandoned(home: Path) -> bool:
     try:
         with only_one(home / OWNER, home.name):
             return True
-    except AlreadyRunning:
+    except (AlreadyRunning, FileNotFoundError):
+        # Its owner lives, or has just removed it.
         return False
 
 

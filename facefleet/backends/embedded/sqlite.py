@@ -13,6 +13,8 @@ from facefleet.errors import Unavailable
 
 #: Other processes hold the write lock for milliseconds; beyond this something is wrong.
 BUSY_TIMEOUT = 30.0
+#: Bytes alive in a file up to which it is rewritten to scrub it: well under a second.
+MAX_REWRITTEN = 100_000_000
 #: Connections kept open while nobody uses them.
 MAX_IDLE = 4
 
@@ -72,11 +74,19 @@ class Database:
             connection.execute("COMMIT")
 
     def scrub(self) -> None:
-        """Leaves nothing of what was deleted: copies stay in gaps of pages, and pages in the write-ahead log."""
+        """Leaves nothing of what was deleted: copies stay in gaps of pages, and pages in the write-ahead log.
+
+        A file in which much is alive is not rewritten: that would take its size in memory, and everybody's time.
+        """
         with self._writing, self.read() as connection:
-            # Else the copy that VACUUM makes would lie on disk, in a folder of other people's.
-            connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute("VACUUM")
+            pages, free, size = (
+                connection.execute(f"PRAGMA {what}").fetchone()[0]
+                for what in ("page_count", "freelist_count", "page_size")
+            )
+            if (pages - free) * size <= MAX_REWRITTEN:
+                # Else the copy that VACUUM makes would lie on disk, in a folder of other people's.
+                connection.execute("PRAGMA temp_store = MEMORY")
+                connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _connect(self) -> sqlite3.Connection:
