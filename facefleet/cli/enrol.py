@@ -13,7 +13,11 @@ from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facefleet.cli.client import Client, Refused
+from facefleet.imagefile import SUFFIXES
 from facefleet.settings import Settings
+
+#: Those of cameras that we cannot read are tried too, so that each gets its line.
+PHOTOS = SUFFIXES | {".heic", ".heif", ".tif", ".tiff", ".avif"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,13 @@ def person_id(name: str) -> str:
 
 
 def photos_in(folder: Path) -> list[tuple[str, Path]]:
-    """(Folder name, photo) pairs in order; hidden files are left out, and what is no photo will be told."""
+    """(Folder name, photo) pairs in order; hidden files and what is no photo by its name are left out."""
     return [
         (person.name, photo)
         for person in sorted(folder.iterdir())
         if person.is_dir() and not person.name.startswith(".")
         for photo in sorted(person.iterdir())
-        if photo.is_file() and not photo.name.startswith(".")
+        if photo.suffix.lower() in PHOTOS and not photo.name.startswith(".")
     ]
 
 

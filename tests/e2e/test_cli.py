@@ -29,12 +29,13 @@ def text_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def album(service: Service, tmp_path: Path, photos: Path, stranger: Path) -> Iterator[Path]:
-    """A folder to enrol: Eileen C.'s one good photo, two that will not do, and files that are no photos by name."""
+    """A folder to enrol: Eileen C.'s one good photo, three that will not do, and files that are no photos by name."""
     person = tmp_path / "album" / "Eileen C."
     person.mkdir(parents=True)
     shutil.copy(stranger, person / "1 good.png")
     Image.new("RGB", (200, 200), "teal").save(person / "2 wall.JPG")
     (person / "3 text.jpg").write_text("no image at all")
+    (person / "4 phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     (person / "notes.txt").write_text("left out")
     (person / ".hidden.jpg").write_text("left out")
     (tmp_path / "album" / "loose.jpg").write_text("left out")
@@ -91,7 +92,7 @@ def test_enrol_tells_each_photo_that_would_not_do_in_a_line_and_enrols_the_other
     service: Service, album: Path, stranger: Path
 ) -> None:
     run = service.cli("enrol", str(album))
-    assert run.returncode == 1 and "1 of 3 photos enrolled, 1 people" in run.stdout
+    assert run.returncode == 1 and "1 of 4 photos enrolled, 1 people" in run.stdout
     wall, text = album / "Eileen C." / "2 wall.JPG", album / "Eileen C." / "3 text.jpg"
     lines = run.stderr.splitlines()
     assert [line for line in lines if line.startswith(f"{wall}: no face found")]
@@ -108,12 +109,13 @@ def test_enrol_as_json_is_a_report_of_what_was_refused(service: Service, album: 
     assert [(r["person"], Path(r["photo"]).name, r["code"]) for r in report["refused"]] == [
         ("Eileen_C.", "2 wall.JPG", "no_face"),
         ("Eileen_C.", "3 text.jpg", "not_an_image"),
+        ("Eileen_C.", "4 phone.HEIC", "not_an_image"),
     ]
     assert all(r["why"] for r in report["refused"])
 
 
 def test_enrolling_the_same_folder_again_is_no_error(service: Service, album: Path) -> None:
-    for name in ("2 wall.JPG", "3 text.jpg"):
+    for name in ("2 wall.JPG", "3 text.jpg", "4 phone.HEIC"):
         (album / "Eileen C." / name).unlink()
     assert [service.cli("enrol", str(album)).returncode for _ in range(2)] == [0, 0]
 
