@@ -1,6 +1,9 @@
 """`python -m web_tier`: the app under gunicorn, with a thread for each upload that may wait and some to spare."""
 
+import logging
 import resource
+import socket
+import struct
 from contextlib import ExitStack
 from math import ceil
 from typing import Any
@@ -18,6 +21,8 @@ from web_tier.router import ReplyRouter
 SPARE_THREADS = 32
 #: Connections that are accepted beyond those, to be told that we are full.
 SPARE_CONNECTIONS = 1000
+#: Seconds that a client may pause within its header, before its thread is needed for others.
+HEADER_TIMEOUT = 10
 #: Connections that wait to be accepted; Linux takes 4096 at most.
 LISTEN_BACKLOG = 2048
 
@@ -33,13 +38,26 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
+        self.cfg.set("when_ready", bound_headers)
         self.cfg.set("worker_exit", lambda server, worker: self._open.close())
 
     def load(self) -> Flask:
+        logging.getLogger("gunicorn.error").addFilter(is_news)
         backend = connect(self._settings)
         router = ReplyRouter(self._open.enter_context(backend.open_replies()), backend.blobs)
         self._open.enter_context(router.running())
         return create_app(backend, router, self._settings)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """A client that paused too long in its header is none; gunicorn would tell it with a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
+
+
+def bound_headers(arbiter: Any) -> None:
+    """gunicorn's threads read a header without any time-out; connections inherit this one from their listener."""
+    for listener in arbiter.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", HEADER_TIMEOUT, 0))
 
 
 def gunicorn_settings(settings: Settings) -> dict[str, Any]:

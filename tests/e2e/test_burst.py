@@ -1,6 +1,7 @@
 """From zero workers, a hundred uploads at once, each answered with its own answer."""
 
 import resource
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -145,3 +146,10 @@ def test_past_the_bound_on_the_backlog_clients_are_asked_to_come_back(
     assert refused
     assert all(int(a.headers["Retry-After"]) > 0 for a in refused)
     assert all(a.status_code in (200, 503) for a in answers)
+
+
+def test_a_client_that_never_ends_its_header_is_let_go(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: local")
+        assert client.recv(1000) == b""
+    assert "Traceback" not in (service.folder / "web_tier.log").read_text()

@@ -125,6 +125,14 @@ def test_a_folder_without_photos_is_wrong_usage_and_says_what_is_expected(nowher
     assert run.returncode == 2 and "a folder for each person" in run.stderr
 
 
+def test_two_folders_that_would_be_one_person_are_wrong_usage(nowhere: Service, tmp_path: Path) -> None:
+    for name in ("Mr Bean", "Mr_Bean"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+    run = nowhere.cli("enrol", str(tmp_path))
+    assert run.returncode == 2 and "Mr Bean and Mr_Bean would be one person" in run.stderr
+
+
 def test_people_are_listed_and_erased_after_a_question(service: Service, album: Path) -> None:
     service.cli("enrol", "--json", str(album))
     listed = [json.loads(line) for line in service.cli("people", "list", "--json").stdout.splitlines()]

@@ -14,8 +14,9 @@ from controller.reconcile import Controller
 from facefleet import keys, wire
 from facefleet.backends import connect
 from facefleet.backends.embedded.fleet import ProcessFleet
+from facefleet.errors import Unavailable
 from facefleet.model import Depth, Heartbeat, InstanceState, Job, JobKind, WorkerState
-from facefleet.ports import Backend
+from facefleet.ports import Backend, Queue
 from facefleet.settings import Settings
 
 IDLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
@@ -91,6 +92,30 @@ def test_the_client_of_a_dead_letter_is_told_once_and_the_letter_stays(backend: 
     assert (result["status"], result["error"]["code"]) == ("failed", "gave_up")
     assert json.loads(backend.blobs.get(keys.result("poison"))) == result
     assert backend.dead.depth() == Depth(0, 1)
+
+
+def test_a_dead_letter_whose_client_cannot_be_told_comes_again_soon(tmp_path: Path) -> None:
+    backend = connect(Settings(data=tmp_path, max_receives=1, visibility_timeout=0.05))
+    with backend.open_replies() as replies:
+        for id in ("first", "second"):
+            backend.requests.send(a_job(id, replies.name))
+            assert backend.requests.receive()
+            assert backend.requests.receive(wait=0.3) == []
+        with pytest.raises(Unavailable):
+            answer_dead_letters(backend.dead, backend.blobs, out_of_order)
+        assert answer_dead_letters(backend.dead, backend.blobs, backend.replies) == 1
+        (told,) = replies.receive(limit=10)
+    assert wire.load_reply(told.body)["id"] == "second"
+
+
+def out_of_order(name: str) -> Queue:
+    raise Unavailable(f"{name} cannot be reached")
+
+
+def test_garbage_under_workers_costs_no_tick(controller: Controller, backend: Backend) -> None:
+    for name, rubbish in (("a", b"{}"), ("b", b"\xff"), ("c", b"[1]")):
+        backend.blobs.put(keys.heartbeat(name), rubbish)
+    assert controller.tick(100.0).desired == 0
 
 
 def test_images_and_answers_are_forgotten_and_people_stay(backend: Backend) -> None:

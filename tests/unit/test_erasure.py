@@ -1,0 +1,88 @@
+"""What is erased or purged is gone, and what came later is not."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app_tier.process import Processor
+from facefleet import answers, keys
+from facefleet.backends import connect
+from facefleet.model import Box, Face, Job, JobKind, Person, Photo, Result
+from facefleet.ports import Backend
+from facefleet.recognition.encoder import EncodedFace
+from facefleet.recognition.images import Pixels
+from facefleet.recognition.recogniser import Limits, Recogniser
+from facefleet.settings import Settings
+from web_tier.erasure import erase_person, purge
+
+BOX = Box(0, 0, 9, 9)
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return connect(Settings(data=tmp_path))
+
+
+def a_job(id: str, filename: str = "a.jpg") -> Job:
+    return Job(id, JobKind.RECOGNISE, filename, time.time())
+
+
+def keep(backend: Backend, id: str, filename: str, person: str) -> None:
+    backend.blobs.put(keys.input_image(filename), b"image")
+    answers.store(backend.blobs, a_job(id, filename), Result(id, filename, (Face(BOX, 0.5, person_id=person),)))
+
+
+def test_every_answer_that_names_the_erased_goes_with_its_image_and_others_stay(backend: Backend) -> None:
+    backend.people.put(Person("paul", "Paul"))
+    keep(backend, "1", "a.jpg", "paul")
+    keep(backend, "2", "b.jpg", "mary")
+    answers.promise(backend.blobs, "1")
+    receipt = erase_person(backend.people, backend.blobs, "paul")
+    assert receipt is not None and receipt["answers"] == 1
+    left = {info.key for area in keys.FORGOTTEN for info in backend.blobs.list(area)}
+    assert left == {"in/b.jpg", "out/b", "results/2.json"}
+
+
+def test_somebody_erased_while_a_worker_looks_is_not_named(backend: Backend, photos: Path) -> None:
+    encoding = bytes(512)
+    backend.people.put(Person("paul", "Paul", {}, (Photo("p", BOX, encoding),)))
+
+    def erased_meanwhile(pixels: Pixels) -> list[EncodedFace]:
+        erase_person(backend.people, backend.blobs, "paul")
+        return [EncodedFace(BOX, np.zeros(128, np.float32))]
+
+    recogniser = Recogniser(erased_meanwhile, backend.people.changes, Limits(10**8, 0.5))
+    process = Processor(recogniser, backend.people, backend.blobs)
+    assert process(a_job("1"), (photos / "obama.jpg").read_bytes()).answer == "unknown"
+
+
+def test_a_purge_leaves_what_came_after_it(backend: Backend, tmp_path: Path) -> None:
+    keep(backend, "1", "old.jpg", "paul")
+    backend.blobs.put(keys.claim("later"), b"image")
+    later = time.time() + 60
+    (path,) = (path for path in tmp_path.rglob("*later*"))
+    os.utime(path, (later, later))
+    removed = purge(backend.requests, backend.dead, backend.blobs)
+    assert removed["blobs"] == 3
+    assert [info.key for info in backend.blobs.list(keys.INPUT)] == [keys.claim("later")]
+    assert answers.purged_since(backend.blobs, submitted_at=0.0)
+    assert not answers.purged_since(backend.blobs, submitted_at=time.time())
+
+
+def test_a_folder_that_was_open_to_everybody_becomes_its_owners_alone(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    connect(Settings(data=tmp_path / "open"))
+    assert (tmp_path / "open").stat().st_mode & 0o077 == 0
+
+
+def test_a_result_too_large_for_a_reply_is_kept_and_is_no_error(backend: Backend) -> None:
+    with backend.open_replies() as replies:
+        job = Job("1", JobKind.RECOGNISE, "a.jpg", 0.0, reply_to=replies.name)
+        body = answers.store(backend.blobs, job, Result("1", "a.jpg"))
+        answers.reply(backend.replies, job, body | {"more": "x" * 2_000_000})
+        assert replies.receive() == []
+    assert json.loads(backend.blobs.get(keys.result("1")))["answer"] == "unknown"
