@@ -59,12 +59,9 @@ class Diary:
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
-    def children(self) -> set[int]:
-        """Of this process, those that wrote; a dead one is among them until somebody buries it."""
-        return {pid for pid in self.processes.values() if _look(pid) != BURIED}
-
     def zombies(self) -> set[int]:
-        return {pid for pid in self.processes.values() if _look(pid) == DEAD}
+        """Of those that wrote, children of this process that are dead and that nobody has buried."""
+        return {pid for pid in self.processes.values() if _is_dead(pid)}
 
     def close(self) -> None:
         """Ends whatever this test left running, whoever started it."""
@@ -75,15 +72,12 @@ class Diary:
         os.close(self._fd)
 
 
-LIVES, DEAD, BURIED = "lives", "dead", "buried"
-
-
-def _look(pid: int) -> str:
-    """What became of a child, without burying it; what is no child of ours counts as buried."""
+def _is_dead(pid: int) -> bool:
+    """Looks without burying it; one that was buried already is no child any more."""
     try:
-        return DEAD if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) else LIVES
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
     except ChildProcessError:
-        return BURIED
+        return False
 
 
 def await_end(pid: int) -> None:
