@@ -34,7 +34,7 @@ $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/runs: $(VENV)/made requirements.txt constraints.txt vendor/dlib/pyproject.toml pyproject.toml
+$(VENV)/runs: $(VENV)/made requirements.txt constraints.txt vendor/dlib/pyproject.toml vendor/opencv/pyproject.toml pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

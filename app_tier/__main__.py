@@ -11,7 +11,8 @@ from app_tier.pulse import Pulse
 from app_tier.worker import Worker
 from facefleet.backends import connect
 from facefleet.entry import entry_point
-from facefleet.recognition.encoder import dlib_encoder
+from facefleet.recognition.encoder import open_encoder
+from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
 
@@ -29,16 +30,17 @@ def main(settings: Settings) -> None:
 
 def run(settings: Settings, id: str, stop: threading.Event) -> None:
     backend = connect(settings)
+    keeper = Keeper(backend.people, backend.blobs)
+    keeper.refresh()
     recogniser = Recogniser(
-        dlib_encoder(longest_side=settings.longest_side),
-        backend.people.changes,
-        Limits(settings.max_pixels, settings.threshold),
+        open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
+        keeper,
+        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold),
     )
-    recogniser.refresh()
     pulse = Pulse(backend.requests, backend.blobs, id=id, visibility_timeout=settings.visibility_timeout)
     process = Processor(recogniser, backend.people, backend.blobs)
     with pulse.beating(stop):
-        Worker(backend.requests, backend.replies, backend.blobs, process, pulse).run(stop)
+        Worker(backend.requests, backend.replies, backend.blobs, process, pulse, idle=keeper.tidy).run(stop)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from facefleet import keys
 from facefleet.errors import BadImage, Conflict, NotFound
 from facefleet.model import Failure, Job, JobKind, Person, Photo, Result
 from facefleet.ports import Blobs, People
-from facefleet.recognition.encoder import MODEL
+from facefleet.recognition import quality
+from facefleet.recognition.encoder import MODEL, EncodedFace
+from facefleet.recognition.entries import encodings
 from facefleet.recognition.recogniser import Recogniser
 
 #: Enrolments of one person at once collide and try again; this many in a row means that something is wrong.
@@ -21,27 +23,28 @@ class Processor:
 
     def __call__(self, job: Job, image: bytes) -> Result:
         """The job's result; an image or a person that will not do is a failed one, not an error."""
-        self._recogniser.refresh()
         work = self._enrol if job.kind is JobKind.ENROL else self._recognise
         try:
             result = work(job, image)
         except (BadImage, NotFound) as e:
-            result = Result(job.id, job.filename, error=Failure(e.code, e.detail))
-        return replace(result, model=MODEL, gallery_version=self._recogniser.gallery.version)
+            result = Result(job.id, job.filename, error=Failure(e.code, e.detail, e.forcible))
+        return replace(result, model=MODEL, gallery_version=self._recogniser.gallery_version)
 
     def _recognise(self, job: Job, image: bytes) -> Result:
         # As sent, and first: whatever becomes of it, it can be looked at.
         self._blobs.put(keys.input_image(job.filename), image)
-        faces = self._recogniser.recognise(image, top_k=job.top_k)
+        found = self._recogniser.faces(image)
+        # Only now, so that somebody erased meanwhile is not named any more.
         self._recogniser.refresh()
-        if not self._recogniser.knows(faces):
-            # Somebody whom we found was erased meanwhile, and must not be named any more.
-            faces = self._recogniser.recognise(image, top_k=job.top_k)
+        faces = tuple(self._recogniser.identify(face, top_k=job.top_k) for face in found)
         return Result(job.id, job.filename, faces)
 
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)
-        face = self._recogniser.the_face(image)
+        face = quality.the_subject(self._recogniser.faces(image), force=job.force)
+        self._recogniser.refresh()
+        if not job.force:
+            self._check(face, person, but=job.id)
         photo = Photo(job.id, face.box, face.encoding.astype("<f4").tobytes())
         self._blobs.put(keys.photo(person.id, photo.id), image)
         try:
@@ -57,6 +60,13 @@ class Processor:
         if job.person_id is None:
             raise BadImage("an enrolment must name a person", code="no_person")
         return self._people.get(job.person_id)
+
+    def _check(self, face: EncodedFace, person: Person, *, but: str) -> None:
+        """Raises `BadImage` where the face should not be enrolled; the photo `but` is this one, if it came before."""
+        own = encodings(photo for photo in person.photos if photo.id != but)
+        quality.check_quality(face)
+        quality.check_novelty(face.encoding, own)
+        quality.check_identity(face.encoding, person.id, own, self._recogniser.identify(face))
 
     def _add(self, person: Person, photo: Photo) -> None:
         for _ in range(MAX_CONFLICTS):

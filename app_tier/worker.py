@@ -24,20 +24,32 @@ class Worker:
     """One process on one core; takes a message at a time."""
 
     def __init__(
-        self, requests: Queue, replies: Callable[[str], Queue], blobs: Blobs, process: Process, pulse: Pulse
+        self,
+        requests: Queue,
+        replies: Callable[[str], Queue],
+        blobs: Blobs,
+        process: Process,
+        pulse: Pulse,
+        *,
+        idle: Callable[[], None] = lambda: None,
     ) -> None:
+        """`idle` is called now and again while nothing waits."""
         self._requests = requests
         self._replies = replies
         self._blobs = blobs
         self._process = process
         self._pulse = pulse
+        self._idle = idle
 
     def run(self, stop: Event) -> None:
         """Works until `stop` is set; the image in hand is finished."""
         while not stop.is_set():
             try:
-                for message in self._requests.receive(wait=MAX_WAIT, stop=stop):
+                messages = self._requests.receive(wait=MAX_WAIT, stop=stop)
+                for message in messages:
                     self._take(message, stop)
+                if not messages and not stop.is_set():
+                    self._idle()
             except Exception:
                 log.exception("the worker goes on after an error")
                 stop.wait(RETRY_AFTER)

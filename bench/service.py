@@ -5,7 +5,8 @@
 Both sides run on the same photos, with the same number of processes, in turns in one run, so that a busy
 machine slows both. `ratio`: images a second through the service (client and all on the same cores) to those of
 a bare loop. `added_p50_ms`, `added_p95_ms`: a photo's time through the service less the median time of the same
-photo recognised in a bare process, photos sent one at a time.
+photo recognised in a bare process, photos sent one at a time. `overhead_cpu_ms`: CPU time of all processes of the
+service an image, less that of the bare loop; the client's own is not in it. Answers are not taken from the cache.
 """
 
 import json
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median, quantiles
@@ -26,17 +27,29 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from bench.local import facefleet_up
+from bench.local import cpu_meter, facefleet_up
+from facefleet.backends import connect
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.imagefile import SUFFIXES
-from facefleet.model import Changes, Person, Photo
-from facefleet.recognition.encoder import dlib_encoder
+from facefleet.model import Person, Photo
+from facefleet.recognition.encoder import open_encoder
+from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
 
 SAMPLES = Path(".samples")
 #: Uploads under way for each worker: enough that none waits for the next.
 UPLOADS_PER_WORKER = 3
+
+
+#: CPU seconds that the service's processes have used so far.
+CpuMeter = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Round:
+    images_per_s: float
+    cpu_seconds_per_image: float
 
 
 @dataclass(frozen=True)
@@ -47,38 +60,41 @@ class Measured:
     service_images_per_s: float
     bare_images_per_s: float
     ratio: float
+    overhead_cpu_ms: float
     added_p50_ms: float
     added_p95_ms: float
 
 
-def bare_recogniser(samples: Path) -> Recogniser:
+def bare_recogniser(samples: Path, data: Path) -> Recogniser:
     """The recogniser that a worker has, with the samples enrolled, and nothing around it."""
     settings = Settings()
-    encode = dlib_encoder(longest_side=settings.longest_side)
-    people: list[Person] = []
+    backend = connect(replace(settings, data=data))
     recogniser = Recogniser(
-        encode, lambda since: Changes(1, tuple(people)), Limits(settings.max_pixels, settings.threshold)
+        open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
+        Keeper(backend.people, backend.blobs),
+        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold),
     )
     for folder in sorted(samples.iterdir()):
-        faces = [(photo.name, recogniser.the_face(photo.read_bytes())) for photo in folder.iterdir()]
+        faces = [(photo.name, recogniser.faces(photo.read_bytes())[0]) for photo in folder.iterdir()]
         photos = tuple(Photo(name, face.box, face.encoding.tobytes()) for name, face in faces)
-        people.append(Person(folder.name, folder.name, photos=photos))
+        backend.people.put(Person(folder.name, folder.name, photos=photos))
     recogniser.refresh()
     return recogniser
 
 
 def loop(images: list[bytes], samples: Path, pipe: Connection) -> None:
-    """A bare process: for each number received, recognises so many images and sends the seconds of each."""
-    recogniser = bare_recogniser(samples)
-    recogniser.recognise(images[0])
-    pipe.send([])
-    while count := pipe.recv():
-        seconds = []
-        for i in range(count):
-            started = time.perf_counter()
-            recogniser.recognise(images[i % len(images)])
-            seconds.append(time.perf_counter() - started)
-        pipe.send(seconds)
+    """A bare process: for each number received, recognises so many images, and sends the seconds of each and of CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        recogniser = bare_recogniser(samples, Path(folder))
+        recogniser.recognise(images[0])
+        pipe.send(None)
+        while count := pipe.recv():
+            seconds, cpu = [], time.process_time()
+            for i in range(count):
+                started = time.perf_counter()
+                recogniser.recognise(images[i % len(images)])
+                seconds.append(time.perf_counter() - started)
+            pipe.send((seconds, time.process_time() - cpu))
 
 
 @contextmanager
@@ -97,21 +113,22 @@ def bare_processes(count: int, images: list[bytes], samples: Path) -> Iterator[l
         pipe.send(0)
 
 
-def bare_round(pipes: list[Connection], images: int) -> float:
-    """Images a second, all processes at once."""
+def bare_round(pipes: list[Connection], images: int) -> Round:
+    """All processes at once."""
+    each = images // len(pipes)
     started = time.perf_counter()
     for pipe in pipes:
-        pipe.send(images // len(pipes))
-    for pipe in pipes:
-        pipe.recv()
-    return images // len(pipes) * len(pipes) / (time.perf_counter() - started)
+        pipe.send(each)
+    cpu = sum(pipe.recv()[1] for pipe in pipes)
+    count = each * len(pipes)
+    return Round(count / (time.perf_counter() - started), cpu / count)
 
 
-def service_round(send: Callable[[int], float], workers: int, images: int) -> float:
-    started = time.perf_counter()
+def service_round(send: Callable[[int], float], workers: int, images: int, processes: CpuMeter) -> Round:
+    started, cpu = time.perf_counter(), processes()
     with ThreadPoolExecutor(workers * UPLOADS_PER_WORKER) as pool:
         list(pool.map(send, range(images)))
-    return images / (time.perf_counter() - started)
+    return Round(images / (time.perf_counter() - started), (processes() - cpu) / images)
 
 
 def sender(url: str, images: list[bytes]) -> Callable[[int], float]:
@@ -133,7 +150,7 @@ def sender(url: str, images: list[bytes]) -> Callable[[int], float]:
 def added_latency(send: Callable[[int], float], pipe: Connection, images: int) -> list[float]:
     """For each upload, seconds beyond the bare median of the same photo; sides in turns, one photo at a time."""
     pipe.send(3 * images)
-    bare = pipe.recv()
+    bare, _ = pipe.recv()
     medians = [median(bare[i::images]) for i in range(images)]
     return [send(i) - medians[i] for i in range(images) for _ in range(3)]
 
@@ -143,27 +160,29 @@ def measure(photos: Path, rounds: int, per_round: int) -> Measured:
     workers = len(os.sched_getaffinity(0))
     # Both sides run as a worker does.
     os.environ.update(WORKER_ENVIRONMENT)
-    fixed = {"MIN_INSTANCES": str(workers), "MAX_INSTANCES": str(workers)}
+    fixed = {"MIN_INSTANCES": str(workers), "MAX_INSTANCES": str(workers), "CACHE_BYTES": "0"}
     with (
         tempfile.TemporaryDirectory() as folder,
         facefleet_up(Path(folder), SAMPLES / "people", **fixed) as url,
         bare_processes(workers, images, SAMPLES / "people") as pipes,
     ):
-        send = sender(url, images)
-        service_round(send, workers, 4 * workers)
-        turns = [(service_round(send, workers, per_round), bare_round(pipes, per_round)) for _ in range(rounds)]
+        send, cpu = sender(url, images), cpu_meter(Path(folder))
+        service_round(send, workers, 4 * workers, cpu)
+        turns = [(service_round(send, workers, per_round, cpu), bare_round(pipes, per_round)) for _ in range(rounds)]
         added = [s for _ in range(rounds) for s in added_latency(send, pipes[0], len(images))]
     return _summary(turns, added, workers, len(images))
 
 
-def _summary(turns: list[tuple[float, float]], added: list[float], workers: int, images: int) -> Measured:
+def _summary(turns: list[tuple[Round, Round]], added: list[float], workers: int, images: int) -> Measured:
+    cpu = median(service.cpu_seconds_per_image - bare.cpu_seconds_per_image for service, bare in turns)
     return Measured(
         workers=workers,
         images=images,
         rounds=len(turns),
-        service_images_per_s=round(median(service for service, _ in turns), 2),
-        bare_images_per_s=round(median(bare for _, bare in turns), 2),
-        ratio=round(median(service / bare for service, bare in turns), 3),
+        service_images_per_s=round(median(service.images_per_s for service, _ in turns), 2),
+        bare_images_per_s=round(median(bare.images_per_s for _, bare in turns), 2),
+        ratio=round(median(service.images_per_s / bare.images_per_s for service, bare in turns), 3),
+        overhead_cpu_ms=round(1000 * cpu, 2),
         added_p50_ms=round(1000 * median(added), 1),
         added_p95_ms=round(1000 * quantiles(added, n=20)[-1], 1),
     )

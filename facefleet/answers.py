@@ -4,6 +4,8 @@ import json
 import logging
 from collections.abc import Callable
 
+import pybase64 as base64
+
 from facefleet import keys, wire
 from facefleet.errors import NotFound, TooLarge
 from facefleet.model import Job, JobKind, Result
@@ -13,20 +15,58 @@ from facefleet.wire import Json
 log = logging.getLogger(__name__)
 
 
+#: Beside what clients see, and stripped before they do: each face's encoding, which a later rejection needs.
+ENCODINGS = "_encodings"
+
+
 def store(blobs: Blobs, job: Job, result: Result) -> Json:
-    """Keeps the result by id and, for a recognition, the bare answer by the file's stem; returns what was kept."""
-    body = wire.result_to_json(result)
-    if job.kind is JobKind.RECOGNISE and result.error is None:
-        blobs.put(keys.answer(job.filename), result.answer.encode())
+    """Keeps the result by id and, for a recognition, the bare answer by the file's stem; returns what clients see."""
+    whole = wire.result_to_json(result)
+    if any(face.encoding for face in result.faces):
+        whole[ENCODINGS] = [base64.b64encode_as_string(face.encoding) for face in result.faces]
+    return store_whole(blobs, job, whole)
+
+
+def store_whole(blobs: Blobs, job: Job, whole: Json) -> Json:
+    """As `store`, of a result as it was kept already, encodings and all."""
+    if job.kind is JobKind.RECOGNISE and whole["error"] is None:
+        blobs.put(keys.answer(job.filename), whole["answer"].encode())
     # Last: a worker that finds it takes the job as done, and does nothing over again.
-    blobs.put(keys.result(job.id), json.dumps(body).encode())
-    return body
+    blobs.put(keys.result(job.id), json.dumps(whole).encode())
+    return shown(whole)
 
 
 def stored(blobs: Blobs, job_id: str) -> Json | None:
-    """The result by id, or None as long as there is none."""
+    """The result by id as clients see it, or None as long as there is none."""
+    whole = stored_whole(blobs, job_id)
+    return None if whole is None else shown(whole)
+
+
+def stored_whole(blobs: Blobs, job_id: str) -> Json | None:
+    """The result as it is kept: never for a client, whom encodings, which are biometric, do not concern."""
     body = found(blobs, keys.result(job_id))
     return None if body is None else dict(json.loads(body))
+
+
+def shown(whole: Json) -> Json:
+    return {name: value for name, value in whole.items() if name != ENCODINGS}
+
+
+def encoding_of(whole: Json, face: int) -> bytes:
+    """The encoding of the face at this place; empty where none was kept."""
+    encodings = whole.get(ENCODINGS, ())
+    return base64.b64decode(encodings[face]) if face < len(encodings) else b""
+
+
+def erase(blobs: Blobs, result: Json, *, answer: str) -> None:
+    """Deletes the result, its image, and what lies under the file's stem where that is this answer."""
+    filename = result["filename"]
+    blobs.delete(keys.result(result["id"]))
+    blobs.delete(keys.queued(result["id"]))
+    # Whatever the name stands for by now: an image less is better than a face that stays.
+    blobs.delete(keys.input_image(filename))
+    if found(blobs, keys.answer(filename)) == answer.encode():
+        blobs.delete(keys.answer(filename))
 
 
 def promise(blobs: Blobs, job_id: str) -> None:

@@ -6,14 +6,18 @@ words for people.
 
 
 class ServiceError(Exception):
-    """Something that facefleet could not do; `code` is stable, the message says what to do next."""
+    """Something that facefleet could not do; `code` is stable, the message says what to do next.
+
+    `forcible`: a person may overrule it, and say so with the same request again.
+    """
 
     code = "service_error"
 
-    def __init__(self, detail: str, *, code: str | None = None) -> None:
+    def __init__(self, detail: str, *, code: str | None = None, forcible: bool = False) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or type(self).code
+        self.forcible = forcible
 
 
 class BadSettings(ServiceError, ValueError):

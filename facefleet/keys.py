@@ -3,11 +3,13 @@
 from pathlib import PurePosixPath
 
 INPUT, OUTPUT, RESULTS, QUEUED = "in/", "out/", "results/", "queued/"
-PHOTOS, WORKERS, STATE = "photos/", "workers/", "state/"
+PHOTOS, WORKERS, STATE, GALLERY = "photos/", "workers/", "state/", "gallery/"
 
 #: What is forgotten after a while, and what a purge removes. Enrolled photos stay until they are erased.
 FORGOTTEN = (INPUT, OUTPUT, RESULTS, QUEUED)
 
+#: A large gallery as one file that workers map. It holds encodings: an erasure deletes it, and it is made anew.
+SNAPSHOT = GALLERY + "snapshot"
 FLEET_STATUS = STATE + "fleet"
 SETTING_UP = STATE + "setting-up"
 PURGED = STATE + "purged"

@@ -53,6 +53,8 @@ class Job:
     reply_to: str | None = None
     person_id: str | None = None
     top_k: int = 0
+    #: Enrol the photo even where its quality, or somebody else's likeness, speaks against it.
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejection:
+    """A face that was taken for a person and is not: its encoding, as 128 little-endian float32 (512 bytes)."""
+
+    id: str
+    encoding: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody enrolled. `version` is the gallery's version at this person's last change, 0 before the first."""
 
@@ -102,14 +112,18 @@ class Person:
     attributes: Mapping[str, object] = field(default_factory=dict)
     photos: tuple[Photo, ...] = ()
     version: int = 0
+    rejections: tuple[Rejection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened to people after a version. `complete`: `people` is everybody, forget what you had."""
+    """What happened to people after a version, up to this one.
+
+    `complete`: too much for a list, or more than is remembered. Forget what you had and read everybody.
+    """
 
     version: int
-    people: tuple[Person, ...]
+    people: tuple[Person, ...] = ()
     removed: tuple[str, ...] = ()
     complete: bool = False
 
@@ -133,6 +147,8 @@ class Face:
     similarity: float | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    #: 128 little-endian float32 (512 bytes): a rejection is made of it. Stored with the answer, never sent to a client.
+    encoding: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +157,8 @@ class Failure:
 
     code: str
     detail: str
+    #: Whether a person may overrule it: the same photo enrolled with `force` goes in.
+    forcible: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ One suite in `tests/contract/` holds for every one of them.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from facefleet.model import BlobInfo, Changes, Depth, Instance, Message, Person
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 MAX_WAIT = 20.0
 MAX_BATCH = 10
+#: People that one list of changes tells of; who missed more reads everybody, page by page.
+MAX_CHANGES = 1000
 
 
 class Queue(Protocol):
@@ -67,6 +70,15 @@ class Blobs(Protocol):
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """What lies under `area/…`, in no order."""
 
+    def put_file(self, key: str, path: Path) -> None:
+        """As `put`, of a file on this machine, whatever its size; the file is gone afterwards."""
+
+    def local(self, key: str) -> Path:
+        """A file on this machine that holds the blob, to be opened at once; raises `NotFound`.
+
+        Who holds it open goes on to read the same bytes, whatever becomes of the key.
+        """
+
 
 class People(Protocol):
     """Who is enrolled. One version, raised by every change, lets readers follow."""
@@ -83,11 +95,17 @@ class People(Protocol):
     def delete(self, person_id: str) -> Person | None:
         """Erases the person and returns what was there; None if nobody was."""
 
+    def clear(self) -> int:
+        """Erases everybody; returns how many."""
+
     def list(self, *, after: str = "", limit: int = 100) -> tuple[Person, ...]:
         """Up to `limit` people, by id, from the first id behind `after`."""
 
+    def version(self) -> int:
+        """The newest version; cheap."""
+
     def changes(self, since: int) -> Changes:
-        """What changed after a version; cheap when nothing did."""
+        """What changed after a version, `MAX_CHANGES` people at most; cheap when nothing did."""
 
 
 class Fleet(Protocol):

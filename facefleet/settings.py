@@ -59,8 +59,17 @@ class Settings:
     scale_in_after: float = setting(10.0, "seconds that demand must stay lower before instances retire", low=0)
     tick: float = setting(0.5, "seconds between two looks of the controller", low=0.05)
     drain_timeout: float = setting(30.0, "seconds a worker may take for its last image before it is killed", low=0)
-    longest_side: int = setting(1024, "pixels an image's longer side is reduced to for detection", low=64)
-    threshold: float = setting(0.5, "distance beyond which a candidate is nobody", low=0)
+    models: Path | None = setting(None, "folder of the converted model; empty: `models` in the data folder")
+    smallest_face: float = setting(
+        0.03, "smallest face looked for: a share of the image's longer side or, from 1 on, pixels", low=0.005
+    )
+    stranger_rate: float = setting(0.01, "share of strangers that may be given a name", low=0.000001)
+    threshold: float | None = setting(
+        None,
+        "distance beyond which a candidate is nobody; empty: follows the gallery's size and the stranger rate",
+        low=0,
+    )
+    cache_bytes: int = setting(8_000_000, "answers that a web process keeps for the same image again; 0: none", low=0)
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     @classmethod
@@ -93,6 +102,10 @@ class Settings:
         if self.max_instances is not None:
             return self.max_instances
         return len(os.sched_getaffinity(0)) if self.backend == "embedded" else EC2_MAX_INSTANCES
+
+    @property
+    def models_folder(self) -> Path:
+        return self.models or self.data / "models"
 
     @property
     def service_url(self) -> str:

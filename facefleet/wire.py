@@ -3,12 +3,13 @@
 JSON says `id` for a thing's own id, and `person` where code says `person_id`.
 """
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import isfinite
 from typing import Any
+
+import pybase64 as base64
 
 from facefleet.errors import BadMessage
 from facefleet.model import (
@@ -20,6 +21,7 @@ from facefleet.model import (
     JobKind,
     Person,
     Photo,
+    Rejection,
     Result,
     WorkerState,
 )
@@ -42,10 +44,11 @@ def dump_job(job: Job) -> str:
             "submitted_at": job.submitted_at,
             "person": job.person_id,
             "top_k": job.top_k,
+            "force": job.force,
         }
     )
     # Base64 has nothing to escape: to let `json` look at each character would take longer than encoding the image.
-    image = "null" if job.image is None else f'"{base64.b64encode(job.image).decode("ascii")}"'
+    image = "null" if job.image is None else f'"{base64.b64encode_as_string(job.image)}"'
     return f'{fields[:-1]}, "image": {image}}}'
 
 
@@ -65,6 +68,7 @@ def load_job(text: str) -> Job:
             reply_to=_text_or_none(body["reply_to"]),
             person_id=_text_or_none(body["person"]),
             top_k=int(body.get("top_k", 0)),
+            force=body.get("force", False) is True,
         )
     except GARBAGE as e:
         raise BadMessage(f"not a message of ours: {e}") from e
@@ -148,6 +152,7 @@ def person_to_json(person: Person) -> Json:
         "name": person.name,
         "attributes": dict(person.attributes),
         "photos": [photo_to_json(p) for p in person.photos],
+        "rejections": [{"id": rejection.id} for rejection in person.rejections],
     }
 
 
@@ -158,9 +163,10 @@ def dump_person(person: Person) -> str:
             "name": person.name,
             "attributes": dict(person.attributes),
             "photos": [
-                {"id": p.id, "box": asdict(p.box), "encoding": base64.b64encode(p.encoding).decode("ascii")}
+                {"id": p.id, "box": asdict(p.box), "encoding": base64.b64encode_as_string(p.encoding)}
                 for p in person.photos
             ],
+            "rejections": [{"id": r.id, "encoding": base64.b64encode_as_string(r.encoding)} for r in person.rejections],
         }
     )
 
@@ -168,7 +174,9 @@ def dump_person(person: Person) -> str:
 def load_person(person_id: str, version: int, text: str) -> Person:
     body: Mapping[str, Any] = json.loads(text)
     photos = tuple(Photo(p["id"], Box(**p["box"]), base64.b64decode(p["encoding"])) for p in body["photos"])
-    return Person(person_id, body["name"], body["attributes"], photos, version)
+    # People stored before there were rejections have none.
+    rejections = tuple(Rejection(r["id"], base64.b64decode(r["encoding"])) for r in body.get("rejections", ()))
+    return Person(person_id, body["name"], body["attributes"], photos, version, rejections)
 
 
 def dump_heartbeat(heartbeat: Heartbeat) -> bytes:

@@ -5,10 +5,12 @@ from flask import Flask, Response, request
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 from web_tier import auth, problems
+from web_tier.cache import Cache
 from web_tier.classic import ClassicViews
 from web_tier.desk import Desk
 from web_tier.people import PeopleViews
 from web_tier.recognitions import RecognitionViews
+from web_tier.rejections import RejectionViews
 from web_tier.router import ReplyRouter
 from web_tier.service import ServiceViews
 
@@ -25,10 +27,12 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
     # Else an image sent as a text field would be called too large, and not in the wrong place.
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_upload_bytes
+    cache = Cache(backend.people.version, backend.blobs, max_bytes=settings.cache_bytes)
     desk = Desk(
         backend.requests,
         backend.blobs,
         router,
+        cache,
         max_backlog=settings.max_backlog,
         max_uploads=settings.max_uploads,
     )
@@ -39,7 +43,8 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
     for views in (
         RecognitionViews(desk, backend.blobs, settings),
         PeopleViews(desk, backend.people, backend.blobs, settings),
-        ServiceViews(backend, router, settings),
+        RejectionViews(backend.people, backend.blobs),
+        ServiceViews(backend, router, cache, settings),
         ClassicViews(desk, settings),
     ):
         app.register_blueprint(views.blueprint())

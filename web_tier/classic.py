@@ -1,16 +1,18 @@
 """`POST /`: the upload that the course's load generators make, byte for byte as they expect it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 from werkzeug.routing import PathConverter
 
 from facefleet.keys import stem
-from facefleet.model import JobKind
 from facefleet.settings import Settings
 from facefleet.wire import Json
 from web_tier import auth
-from web_tier.desk import Desk, Probe
+from web_tier.cache import HIT
+from web_tier.desk import Desk
+from web_tier.probe import Probe
 from web_tier.problems import Problem, unless_failed
 from web_tier.uploads import probe_of
 
@@ -47,7 +49,9 @@ class ClassicViews:
             auth.check("recognise")
         with self.desk.seat():
             field, probe = _probe(self.settings.max_pixels)
-            job = self.desk.job(JobKind.RECOGNISE, probe)
+            job = self.desk.recognition(probe)
+            if (known := self.desk.recall(job, probe)) is not None:
+                return _answer(field, probe, known, HIT)
             result = self.desk.ask(job, probe, timeout=self.settings.classic_wait_limit)
             return _answer(field, probe, result)
 
@@ -60,9 +64,9 @@ def _probe(max_pixels: int) -> tuple[str, Probe]:
     raise Problem(400, "no_file", f"send the image as a file in the multipart field {STEM_AND_NAME} or {NAME_ONLY}")
 
 
-def _answer(field: str, probe: Probe, result: Json | None) -> Response:
+def _answer(field: str, probe: Probe, result: Json | None, headers: Mapping[str, str] | None = None) -> Response:
     if result is None:
         raise Problem(504, "no_answer_yet", "no worker answered in time: send it again")
     answer = unless_failed(result)["answer"]
     body = answer if field == NAME_ONLY else f"{stem(probe.filename)}:{answer}"
-    return Response(body, content_type="text/plain; charset=utf-8")
+    return Response(body, headers=headers, content_type="text/plain; charset=utf-8")

@@ -11,6 +11,8 @@ from facefleet import answers, keys, wire
 from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
+from web_tier.cache import Cache
+from web_tier.probe import Probe
 from web_tier.problems import busy
 from web_tier.router import ReplyRouter
 
@@ -20,25 +22,14 @@ DEPTH_AGE = 0.25
 SHORT_FILENAME = 40
 
 
-class Probe:
-    """An image as a client sent it, until it is taken: a thousand that wait must not hold a thousand images."""
-
-    def __init__(self, filename: str, image: bytes) -> None:
-        self.filename = filename
-        self._image = image
-
-    def take(self) -> bytes:
-        image, self._image = self._image, b""
-        return image
-
-
 class Desk:
     def __init__(
-        self, requests: Queue, blobs: Blobs, router: ReplyRouter, *, max_backlog: int, max_uploads: int
+        self, requests: Queue, blobs: Blobs, router: ReplyRouter, cache: Cache, *, max_backlog: int, max_uploads: int
     ) -> None:
         self._requests = requests
         self._blobs = blobs
         self._router = router
+        self._cache = cache
         self._max_backlog = max_backlog
         self._backlog = 0
         self._asked_at = 0.0
@@ -55,30 +46,43 @@ class Desk:
         finally:
             self._seats.release()
 
-    def job(self, kind: JobKind, probe: Probe, *, person_id: str | None = None, top_k: int = 0) -> Job:
-        """A job for the probe, which is to be sent with it."""
+    def recognition(self, probe: Probe, *, top_k: int = 0) -> Job:
+        """A job that asks who is on the probe, which is to be sent with it."""
+        return replace(self._job(JobKind.RECOGNISE, probe), top_k=top_k)
+
+    def enrolment(self, probe: Probe, person_id: str, *, force: bool) -> Job:
+        """A job that enrols the probe as the person's photo."""
+        return replace(self._job(JobKind.ENROL, probe), person_id=person_id, force=force)
+
+    def _job(self, kind: JobKind, probe: Probe) -> Job:
         return Job(
             id=uuid4().hex,
             kind=kind,
             filename=probe.filename,
             submitted_at=time.time(),
             reply_to=self._router.reply_to,
-            person_id=person_id,
-            top_k=top_k,
         )
+
+    def recall(self, job: Job, probe: Probe) -> Json | None:
+        """The result of the same image before, now this job's own as well; None if it is to be sent."""
+        return self._cache.recall(job, probe)
 
     def ask(self, job: Job, probe: Probe, *, timeout: float) -> Json | None:
         """Sends the job and waits for its result; None if it takes longer: it stays queued."""
         self._refuse_when_full()
         with self._router.expecting(job.id) as future:
             self._send(job, probe)
-            return self._router.wait(future, job, timeout)
+            result = self._router.wait(future, job, timeout)
+        if result is not None and job.kind is JobKind.RECOGNISE:
+            self._cache.answered(job, probe)
+        return result
 
     def leave(self, job: Job, probe: Probe) -> None:
         """Sends the job for a client that comes back for its result."""
         self._refuse_when_full()
         answers.promise(self._blobs, job.id)
         self._send(replace(job, reply_to=None), probe)
+        self._cache.asked(job, probe)
 
     def _send(self, job: Job, probe: Probe) -> None:
         self._requests.send(self._message(job, probe.take()))

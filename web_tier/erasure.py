@@ -16,6 +16,8 @@ def erase_person(people: People, blobs: Blobs, person_id: str) -> Count | None:
     The person goes first, so that no worker names them from then on; what workers stored until then goes next.
     """
     person = people.delete(person_id)
+    # It has everybody's encodings; whoever needs it makes another.
+    blobs.delete(keys.SNAPSHOT)
     photos = _delete_all(blobs, keys.photos(person_id))
     named = _erase_answers(blobs, person_id)
     if person is None:
@@ -39,6 +41,7 @@ def erase_everybody(people: People, blobs: Blobs) -> int:
         for person in page:
             people.delete(person.id)
             count += 1
+    blobs.delete(keys.SNAPSHOT)
     _delete_all(blobs, keys.PHOTOS)
     return count
 
@@ -54,7 +57,7 @@ def _erase_answers(blobs: Blobs, person_id: str) -> int:
         job_id = info.key.removeprefix(keys.RESULTS).removesuffix(".json")
         result = answers.stored(blobs, job_id)
         if result is not None and _names(result, person_id):
-            _erase_answer(blobs, job_id, result, person_id)
+            answers.erase(blobs, result, answer=person_id)
             named += 1
     return named
 
@@ -63,13 +66,3 @@ def _names(result: Json, person_id: str) -> bool:
     people = {result["answer"], *(face["person"] for face in result["faces"])}
     people.update(candidate["person"] for face in result["faces"] for candidate in face["candidates"])
     return person_id in people
-
-
-def _erase_answer(blobs: Blobs, job_id: str, result: Json, person_id: str) -> None:
-    filename = result["filename"]
-    blobs.delete(keys.result(job_id))
-    blobs.delete(keys.queued(job_id))
-    # Whatever the name stands for by now: an image less is better than a face that stays.
-    blobs.delete(keys.input_image(filename))
-    if answers.found(blobs, keys.answer(filename)) == person_id.encode():
-        blobs.delete(keys.answer(filename))

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from facefleet import answers
 from facefleet.errors import Conflict, NotFound
-from facefleet.model import UNKNOWN, JobKind, Person
+from facefleet.model import UNKNOWN, Person
 from facefleet.ports import Blobs, People
 from facefleet.settings import Settings
 from facefleet.wire import Json, person_to_json, photo_to_json
@@ -30,6 +30,7 @@ MAX_PAGE = 1000
 #: How long an enrolment waits for a worker before it says 202.
 ENROL_WAIT = 30.0
 MAX_CONFLICTS = 20
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class PeopleViews:
             self.people.put(person)
         except Conflict:
             raise Problem(409, "person_exists", f"there is a person {person_id} already") from None
-        return _created(person_to_json(person), url_for("people.show_person", person_id=person_id))
+        return created(person_to_json(person), url_for("people.show_person", person_id=person_id))
 
     @needs("enrol")
     def show_person(self, person_id: str) -> Response:
@@ -79,7 +80,7 @@ class PeopleViews:
     @needs("enrol")
     def change_person(self, person_id: str) -> Response:
         body = json_object()
-        return jsonify(person_to_json(_update(self.people, person_id, lambda person: _changed(person, body))))
+        return jsonify(person_to_json(update(self.people, person_id, lambda person: _changed(person, body))))
 
     @needs("admin")
     def erase(self, person_id: str) -> Response:
@@ -90,14 +91,15 @@ class PeopleViews:
     def enrol(self, person_id: str) -> Response:
         with self.desk.seat():
             self.people.get(person_id)
+            force = _force()
             probe = probe_of_request(self.settings.max_pixels)
-            job = self.desk.job(JobKind.ENROL, probe, person_id=person_id)
+            job = self.desk.enrolment(probe, person_id, force=force)
             where = url_for("people.show_photo", person_id=person_id, photo_id=job.id)
             result = self.desk.ask(job, probe, timeout=ENROL_WAIT)
         if result is None:
             answers.promise(self.blobs, job.id)
             return queued(job, where)
-        return _created({"photo": unless_failed(result)["photo"]}, where)
+        return created({"photo": unless_failed(result)["photo"]}, where)
 
     @needs("enrol")
     def show_photo(self, person_id: str, photo_id: str) -> Response:
@@ -116,7 +118,7 @@ def _unfinished(blobs: Blobs, photo_id: str) -> Response:
     raise NotFound(f"no photo {photo_id}")
 
 
-def _created(body: Json, where: str) -> Response:
+def created(body: Json, where: str) -> Response:
     response = jsonify(body)
     response.status_code = 201
     response.headers["Location"] = where
@@ -130,7 +132,15 @@ def _limit() -> int:
     return int(text)
 
 
-def _update(people: People, person_id: str, change: Callable[[Person], Person]) -> Person:
+def _force() -> bool:
+    text = request.args.get("force", "false").lower()
+    if text not in TRUTH:
+        raise Problem(400, "bad_force", "force is true or false")
+    return TRUTH[text]
+
+
+def update(people: People, person_id: str, change: Callable[[Person], Person]) -> Person:
+    """The person as changed and stored; the change is made anew on what somebody else stored meanwhile."""
     for _ in range(MAX_CONFLICTS):
         try:
             return people.put(change(people.get(person_id)))

@@ -24,7 +24,14 @@ _RESTS = BoundedSemaphore(16)
 #: Seconds that a client is asked to wait when we are full.
 RETRY_AFTER = 5
 
-STATUS_BY_CODE = {"empty_file": 400, "not_found": 404, "not_an_image": 415, "too_many_pixels": 413}
+STATUS_BY_CODE = {
+    "empty_file": 400,
+    "not_found": 404,
+    "duplicate_photo": 409,
+    "nearer_to_another": 409,
+    "too_many_pixels": 413,
+    "not_an_image": 415,
+}
 STATUS_BY_ERROR: tuple[tuple[type[ServiceError], int], ...] = (
     (BadImage, 422),
     (NotFound, 404),
@@ -37,12 +44,15 @@ STATUS_BY_ERROR: tuple[tuple[type[ServiceError], int], ...] = (
 class Problem(Exception):
     """An answer that is an error: its status, its stable code, and what to do about it."""
 
-    def __init__(self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, forcible: bool = False
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.headers = headers or {}
+        self.forcible = forcible
 
 
 def busy(code: str, detail: str) -> Problem:
@@ -52,7 +62,8 @@ def busy(code: str, detail: str) -> Problem:
 def unless_failed(result: Json) -> Json:
     """The result; a problem if its job ended without an answer."""
     if error := result["error"]:
-        raise Problem(STATUS_BY_CODE.get(error["code"], 422), error["code"], error["detail"])
+        status = STATUS_BY_CODE.get(error["code"], 422)
+        raise Problem(status, error["code"], error["detail"], forcible=error.get("forcible", False))
     return result
 
 
@@ -69,7 +80,8 @@ def install(app: Flask) -> None:
 def _of_service_error(error: ServiceError) -> Problem:
     status = next((status for kind, status in STATUS_BY_ERROR if isinstance(error, kind)), 500)
     headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
-    return Problem(STATUS_BY_CODE.get(error.code, status), error.code, error.detail, headers=headers)
+    status = STATUS_BY_CODE.get(error.code, status)
+    return Problem(status, error.code, error.detail, headers=headers, forcible=error.forcible)
 
 
 def _of_http_error(error: HTTPException) -> Problem:
@@ -98,19 +110,24 @@ def _unexpected(error: Exception) -> Problem:
 
 def _render(problem: Problem) -> Response:
     if request.path.startswith("/v1/"):
-        response = jsonify(
-            type=f"urn:facefleet:problem:{problem.code}",
-            title=HTTPStatus(problem.status).phrase,
-            status=problem.status,
-            code=problem.code,
-            detail=problem.detail,
-        )
+        response = jsonify(_to_json(problem))
         response.content_type = "application/problem+json"
     else:
         response = Response(f"{problem.detail}\n", content_type="text/plain; charset=utf-8")
     response.status_code = problem.status
     response.headers.update(problem.headers)
     return response
+
+
+def _to_json(problem: Problem) -> Json:
+    body: Json = {
+        "type": f"urn:facefleet:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+    }
+    return body | {"forcible": True} if problem.forcible else body
 
 
 def _read_rest(response: Response) -> Response:

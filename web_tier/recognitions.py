@@ -7,10 +7,12 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from facefleet import answers
 from facefleet.errors import NotFound
-from facefleet.model import Job, JobKind
+from facefleet.model import Job
 from facefleet.ports import Blobs
 from facefleet.settings import Settings
+from facefleet.wire import Json
 from web_tier.auth import needs
+from web_tier.cache import HIT
 from web_tier.desk import Desk
 from web_tier.problems import RETRY_AFTER, Problem, unless_failed
 from web_tier.uploads import probe_of_request
@@ -38,7 +40,9 @@ class RecognitionViews:
         with self.desk.seat():
             top_k = _top_k()
             probe = probe_of_request(self.settings.max_pixels)
-            job = self.desk.job(JobKind.RECOGNISE, probe, top_k=top_k)
+            job = self.desk.recognition(probe, top_k=top_k)
+            if (known := self.desk.recall(job, probe)) is not None:
+                return _at_once(job, known)
             if wants_async():
                 self.desk.leave(job, probe)
                 return queued(job, location(job))
@@ -79,6 +83,13 @@ def still_queued(job_id: str) -> Response:
     response = jsonify(id=job_id, status="queued")
     response.status_code = 202
     response.headers["Retry-After"] = "1"
+    return response
+
+
+def _at_once(job: Job, known: Json) -> Response:
+    """The answer that the same image had; who prefers not to wait finds it at the location already."""
+    response = queued(job, location(job)) if wants_async() else jsonify(known)
+    response.headers.update(HIT)
     return response
 
 

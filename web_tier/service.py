@@ -16,6 +16,7 @@ from facefleet.ports import Backend, Blobs
 from facefleet.settings import Settings
 from facefleet.wire import Json
 from web_tier.auth import needs
+from web_tier.cache import Cache
 from web_tier.erasure import erase_everybody, purge
 from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
@@ -31,6 +32,7 @@ class ServiceViews:
 
     backend: Backend
     router: ReplyRouter
+    cache: Cache
     settings: Settings
 
     def blueprint(self) -> Blueprint:
@@ -75,6 +77,7 @@ class ServiceViews:
         # People first: from then on no worker stores an answer that names one.
         erased = erase_everybody(self.backend.people, self.backend.blobs) if body.get("people") is True else None
         removed = purge(self.backend.requests, self.backend.dead, self.backend.blobs)
+        self.cache.clear()
         return jsonify(removed=removed if erased is None else removed | {"people": erased})
 
 

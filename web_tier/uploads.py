@@ -1,17 +1,17 @@
 """The image out of a request, in any of the shapes that clients send."""
 
-import base64
 import binascii
 import json
 from typing import Any
 
+import pybase64 as base64
 from flask import request
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from facefleet.imagefile import check
 from facefleet.keys import clean_filename
-from web_tier.desk import Probe
+from web_tier.probe import Probe
 from web_tier.problems import Problem
 
 
@@ -47,10 +47,13 @@ def _probe_of_json(body: dict[str, Any], max_pixels: int) -> Probe:
     return _checked(filename, data, max_pixels)
 
 
-def json_object() -> dict[str, Any]:
-    """The request's body; a problem 400 unless it is a JSON object."""
+def json_object(*, may_be_empty: bool = False) -> dict[str, Any]:
+    """The request's body; a problem 400 unless it is a JSON object, or nothing where that will do."""
+    data = _body()
+    if may_be_empty and not data:
+        return {}
     try:
-        body = json.loads(_body())
+        body = json.loads(data)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):

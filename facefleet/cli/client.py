@@ -16,10 +16,10 @@ TIMEOUT = (5.0, 90.0)
 
 
 class Refused(ServiceError):
-    """The service said no: its problem's code and words."""
+    """The service said no: its problem's code and words, and whether it may be overruled."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail, code=code)
+    def __init__(self, code: str, detail: str, *, forcible: bool = False) -> None:
+        super().__init__(detail, code=code, forcible=forcible)
 
 
 class Client:
@@ -52,8 +52,8 @@ class Client:
             if e.code != "person_exists":
                 raise
 
-    def enrol(self, person_id: str, photo: Path) -> Json:
-        body = self._send_photo(f"/v1/people/{quote(person_id)}/photos", photo)
+    def enrol(self, person_id: str, photo: Path, *, force: bool = False) -> Json:
+        body = self._send_photo(f"/v1/people/{quote(person_id)}/photos{'?force=true' if force else ''}", photo)
         if "photo" not in body:
             raise Refused("queued", "no worker took it in time, so it waits: see 'facefleet status'")
         return body
@@ -61,6 +61,14 @@ class Client:
     def erase(self, person_id: str) -> Json:
         """What was erased; empty if there was nobody."""
         return self.call("DELETE", f"/v1/people/{quote(person_id)}")
+
+    def reject(self, job_id: str, *, face: int, person_id: str | None) -> Json:
+        """The rejection, with its id and its person; of whoever the face was taken for, where nobody is given."""
+        body = {"face": face} if person_id is None else {"face": face, "person": person_id}
+        return dict(self.call("POST", f"/v1/recognitions/{quote(job_id, safe='')}/rejections", json=body)["rejection"])
+
+    def unreject(self, person_id: str, rejection_id: str) -> None:
+        self.call("DELETE", f"/v1/people/{quote(person_id, safe='')}/rejections/{quote(rejection_id, safe='')}")
 
     def call(self, method: str, path: str, **body: Any) -> Json:
         try:
@@ -84,7 +92,7 @@ class Client:
 def _refusal(response: requests.Response) -> Refused:
     try:
         problem = response.json()
-        return Refused(problem["code"], problem["detail"])
+        return Refused(problem["code"], problem["detail"], forcible=problem.get("forcible", False))
     except (requests.JSONDecodeError, KeyError, TypeError):
         text = response.text.strip()[:200]
         return Refused("no_facefleet", f"status {response.status_code}: {text}")

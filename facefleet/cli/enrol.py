@@ -28,6 +28,17 @@ class Outcome:
     photo: str
     code: str = ""
     why: str = ""
+    #: Whether `--force` would enrol it all the same.
+    forcible: bool = False
+
+    @property
+    def is_present(self) -> bool:
+        """Whether it, or one that is practically the same, was enrolled before: so a folder may be enrolled again."""
+        return self.code == "duplicate_photo"
+
+    @property
+    def is_refused(self) -> bool:
+        return self.code != "" and not self.is_present
 
 
 def person_id(name: str) -> str:
@@ -46,7 +57,7 @@ def photos_in(folder: Path) -> list[tuple[str, Path]]:
     ]
 
 
-def enrol_all(client: Client, photos: list[tuple[str, Path]]) -> Iterator[Outcome]:
+def enrol_all(client: Client, photos: list[tuple[str, Path]], *, force: bool = False) -> Iterator[Outcome]:
     """Adds each person once and each photo in turn; a photo that will not do is told, and the rest goes on."""
     added: set[str] = set()
     for name, photo in photos:
@@ -55,17 +66,18 @@ def enrol_all(client: Client, photos: list[tuple[str, Path]]) -> Iterator[Outcom
             if id not in added:
                 client.add_person(id, name)
                 added.add(id)
-            client.enrol(id, photo)
+            client.enrol(id, photo, force=force)
             yield Outcome(id, str(photo))
         except Refused as e:
-            yield Outcome(id or name, str(photo), e.code, e.detail)
+            yield Outcome(id or name, str(photo), e.code, e.detail, e.forcible)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Enrol also what is refused for its quality, or a likeness to others.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_obj
-def enrol(settings: Settings, folder: Path, *, as_json: bool) -> None:
+def enrol(settings: Settings, folder: Path, *, force: bool, as_json: bool) -> None:
     """Enrol FOLDER: a folder for each person, named as the person, with photos of just that person.
 
     A photo that cannot be used gets a line that says why; the others are enrolled. Exit code 1 if there was one.
@@ -74,6 +86,7 @@ def enrol(settings: Settings, folder: Path, *, as_json: bool) -> None:
     Examples:
       people/Paul/1.jpg people/Paul/2.jpg people/Mary/a.png
       facefleet enrol people/
+      facefleet enrol people/ --force
       facefleet enrol people/ --json | jq .refused
     """
     photos = photos_in(folder)
@@ -81,16 +94,26 @@ def enrol(settings: Settings, folder: Path, *, as_json: bool) -> None:
         raise click.UsageError(f"no photos in {folder}: it must hold a folder for each person, with photos inside")
     if twice := _same_id({name for name, _ in photos}):
         raise click.UsageError(f"the folders {' and '.join(twice)} would be one person: rename one")
-    outcomes = _with_progress(Client(settings), photos, quiet=as_json)
-    refused = [o for o in outcomes if o.code]
-    if as_json:
-        report = {"enrolled": len(outcomes) - len(refused), "refused": [asdict(o) for o in refused]}
-        click.echo(json.dumps(report, indent=2))
-    else:
-        people = len({o.person for o in outcomes if not o.code})
-        click.echo(f"{len(outcomes) - len(refused)} of {len(outcomes)} photos enrolled, {people} people")
-    if refused:
+    outcomes = _with_progress(Client(settings), photos, force=force, quiet=as_json)
+    click.echo(_as_json(outcomes) if as_json else _in_words(outcomes))
+    if any(outcome.is_refused for outcome in outcomes):
         raise SystemExit(1)
+
+
+def _as_json(outcomes: list[Outcome]) -> str:
+    enrolled, present = sum(not o.code for o in outcomes), sum(o.is_present for o in outcomes)
+    refused = [asdict(o) for o in outcomes if o.is_refused]
+    return json.dumps({"enrolled": enrolled, "present": present, "refused": refused}, indent=2)
+
+
+def _in_words(outcomes: list[Outcome]) -> str:
+    enrolled, present = [o for o in outcomes if not o.code], sum(o.is_present for o in outcomes)
+    words = f"{len(enrolled)} of {len(outcomes)} photos enrolled, {len({o.person for o in enrolled})} people"
+    if present:
+        words += f", {present} were there already"
+    if forcible := sum(o.is_refused and o.forcible for o in outcomes):
+        words += f"\n{forcible} of these may be enrolled all the same: --force"
+    return words
 
 
 def _same_id(names: set[str]) -> list[str]:
@@ -101,14 +124,14 @@ def _same_id(names: set[str]) -> list[str]:
     return next((same for same in by_id.values() if len(same) > 1), [])
 
 
-def _with_progress(client: Client, photos: list[tuple[str, Path]], *, quiet: bool) -> list[Outcome]:
+def _with_progress(client: Client, photos: list[tuple[str, Path]], *, force: bool, quiet: bool) -> list[Outcome]:
     outcomes = []
     columns = (TextColumn("enrolling"), Bar(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
         task = progress.add_task("", total=len(photos))
-        for outcome in enrol_all(client, photos):
+        for outcome in enrol_all(client, photos, force=force):
             outcomes.append(outcome)
             progress.advance(task)
-            if outcome.code:
+            if outcome.is_refused:
                 progress.console.print(f"{outcome.photo}: {outcome.why}", markup=False, highlight=False, soft_wrap=True)
     return outcomes

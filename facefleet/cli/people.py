@@ -1,4 +1,4 @@
-"""`facefleet people`: who is enrolled, and erasing somebody."""
+"""`facefleet people`: who is enrolled, who a face is not, and erasing somebody."""
 
 import json
 
@@ -12,11 +12,12 @@ from facefleet.settings import Settings
 
 @click.group()
 def people() -> None:
-    """List or erase people.
+    """List or erase people, and say whom a face does not show.
 
     \b
     Examples:
       facefleet people list
+      facefleet people reject 5e0cb7a1f1c24b6f9d0a3c5e7f901122
       facefleet people erase paul
     """
 
@@ -65,3 +66,42 @@ def erase(settings: Settings, person_id: str, *, yes: bool, as_json: bool) -> No
         return
     words = ", ".join(f"{count} {what}" for what, count in erased.items())
     click.echo(f"erased: {words}" if erased else f"there is nobody called {person_id}")
+
+
+@people.command()
+@click.argument("result_id")
+@click.option("--face", default=0, show_default=True, help="Which face of the photo, from 0: the largest.")
+@click.option("--person", help="Whom it does not show; without this, the person who was named.")
+@click.option("--json", "as_json", is_flag=True, help="The rejection, for scripts.")
+@click.pass_obj
+def reject(settings: Settings, result_id: str, *, face: int, person: str | None, as_json: bool) -> None:
+    """Say that a face is not the person who was named; later answers heed it.
+
+    RESULT_ID stands behind each name that `facefleet send` tells.
+
+    \b
+    Examples:
+      facefleet people reject 5e0cb7a1f1c24b6f9d0a3c5e7f901122
+      facefleet people reject 5e0cb7a1f1c24b6f9d0a3c5e7f901122 --face 1 --person paul
+    """
+    rejection = Client(settings).reject(result_id, face=face, person_id=person)
+    if as_json:
+        click.echo(json.dumps(rejection))
+        return
+    who, id = rejection["person"], rejection["id"]
+    click.echo(f"rejected: this is not {who}. To undo it: facefleet people unreject {who} {id}")
+
+
+@people.command()
+@click.argument("person_id")
+@click.argument("rejection_id")
+@click.pass_obj
+def unreject(settings: Settings, person_id: str, rejection_id: str) -> None:
+    """Undo a rejection: the face may be PERSON_ID again.
+
+    \b
+    Examples:
+      facefleet people unreject paul 5e0cb7a1f1c24b6f9d0a3c5e7f901122-0
+    """
+    Client(settings).unreject(person_id, rejection_id)
+    click.echo(f"undone: {rejection_id} is no rejection of {person_id} any more")

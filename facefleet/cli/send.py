@@ -39,10 +39,14 @@ def send(settings: Settings, files: tuple[Path, ...], top_k: int, *, as_json: bo
 
 
 def in_words(result: dict[str, Any]) -> str:
-    """`obama (distance 0.31, threshold 0.50), unknown (distance 0.71, threshold 0.50)`: the faces, largest first."""
+    """`obama (distance 0.31, threshold 0.50), unknown (distance 0.71, threshold 0.50)`: the faces, largest first.
+
+    Where somebody is named, the result's id stands behind, to reject a wrong name with.
+    """
     if not result["faces"]:
         return f"{result['answer']} (no face found)"
-    return ", ".join(_face_in_words(face) for face in result["faces"])
+    faces = ", ".join(_face_in_words(face) for face in result["faces"])
+    return f"{faces}; id {result['id']}" if any(face["match"] for face in result["faces"]) else faces
 
 
 def _face_in_words(face: dict[str, Any]) -> str:

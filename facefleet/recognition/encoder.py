@@ -1,84 +1,84 @@
-"""The model: an image in, its faces with their encodings out. `face_recognition`'s way, each model loaded once."""
+"""The model: a picture in, its faces with their encodings out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, field
+from math import ceil, floor
 from pathlib import Path
 
 import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from facefleet.errors import Unavailable
 from facefleet.model import Box
-from facefleet.recognition.images import Pixels, shrink
+from facefleet.recognition.detector import Detector
+from facefleet.recognition.images import Area, Picture, Pixels
+from facefleet.recognition.network import load_network
+from facefleet.recognition.weights import model_folder
 
 #: 128 float32: faces of one person lie nearer to each other than to others' (http://blog.dlib.net/2017/02).
 Encoding = NDArray[np.float32]
 
 MODEL = "dlib-resnet-v1"
-#: The detector finds faces from about 80 pixels on; each upsampling halves that, and costs four times the time.
-MAX_UPSAMPLES = 2
-#: No upsampling beyond this many pixels: a face that small in an image that large is not looked for.
-MAX_UPSAMPLED_PIXELS = 4_000_000
+#: A chip: what the network sees of a face, upright, with a quarter of its size around it.
+CHIP_SIDE, CHIP_PADDING = 150, 0.25
+#: A face is aligned from an image in which it is at least so wide, or from the full size: more a chip cannot show.
+ALIGNED_SIDE = 120.0
+#: What lies around a face that a chip may show, in widths of the face's box.
+AROUND = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedFace:
     box: Box
     encoding: Encoding
+    #: What the network saw: uint8, shape (150, 150, 3).
+    chip: Pixels = field(repr=False)
 
 
-#: The seam: whoever finds and encodes faces looks like this. Boxes are in the image's pixels; any order.
-Encoder = Callable[[Pixels], list[EncodedFace]]
+#: The seam: whoever finds and encodes faces looks like this. Boxes are in the picture's pixels; any order.
+Encoder = Callable[[Picture], list[EncodedFace]]
 
 
-def dlib_encoder(*, longest_side: int) -> Encoder:
-    """HOG detection, 5-point alignment, and dlib's network, on images reduced to `longest_side` pixels."""
-    folder = model_folder()
-    detect = dlib.get_frontal_face_detector()
-    align = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
-    network = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
+def open_encoder(models: Path, *, smallest_face: float) -> Encoder:
+    """Detection, 5-point alignment, and dlib's network, whose converted file is kept in the folder `models`.
 
-    def encode(pixels: Pixels) -> list[EncodedFace]:
-        small, scale = shrink(pixels, longest_side)
+    `smallest_face`: a share of the picture's longer side or, from 1 on, pixels. Raises `Unavailable`.
+    """
+    detector = Detector(smallest_face=smallest_face)
+    landmarks = dlib.shape_predictor(str(model_folder() / "shape_predictor_5_face_landmarks.dat"))
+    network = load_network(models)
+
+    def encode(picture: Picture) -> list[EncodedFace]:
+        areas = detector.find(picture)
+        if not areas:
+            return []
+        chips = [chip_of(picture, area, landmarks) for area in areas]
         return [
-            EncodedFace(
-                _box(place, scale, pixels.shape),
-                np.asarray(network.compute_face_descriptor(small, align(small, place)), dtype=np.float32),
-            )
-            for place in _places(detect, small)
+            EncodedFace(_box(picture, area), encoding, chip)
+            for area, encoding, chip in zip(areas, network(np.stack(chips)), chips, strict=True)
         ]
 
     return encode
 
 
-def model_folder() -> Path:
-    """Where the weights lie. The package is found and not imported: on failure its import ends the process."""
-    spec = find_spec("face_recognition_models")
-    if spec is None or spec.origin is None:
-        raise Unavailable("the models are missing: pip install -r requirements.txt")
-    return Path(spec.origin).parent / "models"
+def chip_of(picture: Picture, area: Area, landmarks: "dlib.shape_predictor") -> Pixels:
+    """The face turned upright and cut out, as dlib does it before it encodes."""
+    left, top, right, bottom = area
+    across, down = AROUND * (right - left), AROUND * (bottom - top)
+    around = (floor(left - across), floor(top - down), ceil(right + across), ceil(bottom + down))
+    pixels, (x, y), factor = picture.cut(around, min(1.0, ALIGNED_SIDE / (right - left)))
+    place = dlib.rectangle(
+        round(left * factor) - x,
+        round(top * factor) - y,
+        round(right * factor) - 1 - x,
+        round(bottom * factor) - 1 - y,
+    )
+    chip: Pixels = dlib.get_face_chip(pixels, landmarks(pixels, place), CHIP_SIDE, CHIP_PADDING)
+    return chip
 
 
-def _places(detect: "dlib.fhog_object_detector", pixels: Pixels) -> list["dlib.rectangle"]:
-    for upsamples in range(MAX_UPSAMPLES + 1):
-        if upsamples and pixels.shape[0] * pixels.shape[1] * 4**upsamples > MAX_UPSAMPLED_PIXELS:
-            break
-        if places := list(detect(pixels, upsamples)):
-            return places
-    return []
-
-
-def _box(place: "dlib.rectangle", scale: float, shape: tuple[int, ...]) -> Box:
-    rows, columns = shape[:2]
-
-    def within(value: float, most: int) -> int:
-        return min(max(round(value), 0), most)
-
+def _box(picture: Picture, area: Area) -> Box:
+    left, top, right, bottom = area
     return Box(
-        within(place.left() * scale, columns),
-        within(place.top() * scale, rows),
-        within((place.right() + 1) * scale, columns),
-        within((place.bottom() + 1) * scale, rows),
+        max(round(left), 0), max(round(top), 0), min(round(right), picture.width), min(round(bottom), picture.height)
     )

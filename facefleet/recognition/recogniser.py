@@ -1,68 +1,75 @@
 """Who is on this image? Decode, find, encode, compare."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from facefleet.errors import BadImage
-from facefleet.model import Changes, Face
+from facefleet.model import Candidate, Face, Person
 from facefleet.recognition.encoder import EncodedFace, Encoder
-from facefleet.recognition.gallery import Gallery
-from facefleet.recognition.images import decode
+from facefleet.recognition.gallery import similarity
+from facefleet.recognition.identification import base_threshold, scaled, threshold_in_force
+from facefleet.recognition.images import Picture
+from facefleet.recognition.keeper import Keeper
 
 
 @dataclass(frozen=True)
 class Limits:
     max_pixels: int
-    threshold: float
+    #: Share of strangers that may be given a name; the threshold follows it, and the gallery's size.
+    stranger_rate: float = 0.01
+    #: A fixed threshold instead.
+    threshold: float | None = None
 
 
 class Recogniser:
-    """Holds a gallery and follows its changes; everything else is passed through it."""
+    """Finds faces, and says whose they are by the gallery that its keeper holds."""
 
-    def __init__(self, encode: Encoder, changes: Callable[[int], Changes], limits: Limits) -> None:
+    def __init__(self, encode: Encoder, keeper: Keeper, limits: Limits) -> None:
         self._encode = encode
-        self._changes = changes
+        self._keeper = keeper
         self._limits = limits
-        self.gallery = Gallery()
+
+    @property
+    def gallery_version(self) -> int:
+        return self._keeper.gallery.version
 
     def refresh(self) -> None:
-        """Learns what changed; every job asks first, so that a person just enrolled is known at once."""
-        self.gallery = self.gallery.after(self._changes(self.gallery.version))
+        """Learns what changed; every job asks before it identifies, so that somebody just enrolled is known at once."""
+        self._keeper.refresh()
 
     def recognise(self, data: bytes, *, top_k: int = 0) -> tuple[Face, ...]:
         """The image's faces, largest first, each with who it is; raises `BadImage`."""
-        return tuple(self._identify(face, top_k) for face in self._faces(data))
+        return tuple(self.identify(face, top_k=top_k) for face in self.faces(data))
 
-    def knows(self, faces: tuple[Face, ...]) -> bool:
-        """Whether everybody named is still in the gallery."""
-        named = {face.person_id for face in faces} | {c.person_id for face in faces for c in face.candidates}
-        return named - {None} <= self.gallery.people.keys()
-
-    def the_face(self, data: bytes) -> EncodedFace:
-        """The one face of a photo to enrol; raises `BadImage` where there is none, or a choice to make."""
-        faces = self._faces(data)
-        if not faces:
-            raise BadImage("no face found: send a sharper photo, seen from the front", code="no_face")
-        if len(faces) > 1:
-            raise BadImage(
-                f"{len(faces)} faces found: send a photo, or a part of one, with just this person",
-                code="several_faces",
-            )
-        return faces[0]
-
-    def _faces(self, data: bytes) -> list[EncodedFace]:
-        faces = self._encode(decode(data, max_pixels=self._limits.max_pixels))
+    def faces(self, data: bytes) -> list[EncodedFace]:
+        """The image's faces, largest first; raises `BadImage`."""
+        faces = self._encode(Picture(data, max_pixels=self._limits.max_pixels))
         return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
-    def _identify(self, face: EncodedFace, top_k: int) -> Face:
-        threshold = self._limits.threshold
-        candidates = self.gallery.nearest(face.encoding, limit=max(1, top_k), threshold=threshold)
-        found = Face(face.box, threshold, candidates=candidates[:top_k])
-        if not candidates:
+    def identify(self, face: EncodedFace, *, top_k: int = 0) -> Face:
+        """Who this face is."""
+        # Two at least: the second tells how sure the first is.
+        nearest = self._keeper.gallery.nearest(scaled(face.encoding), max(2, top_k))
+        threshold = self._threshold(nearest[1][1] if len(nearest) > 1 else None)
+        found = Face(
+            face.box,
+            threshold,
+            candidates=tuple(_candidate(person, distance, threshold) for person, distance in nearest[:top_k]),
+            encoding=face.encoding.astype("<f4").tobytes(),
+        )
+        if not nearest:
             return found
-        best = candidates[0]
+        person, distance = nearest[0]
+        best = _candidate(person, distance, threshold)
         found = replace(found, distance=best.distance, similarity=best.similarity)
         if best.distance > threshold:
             return found
-        person = self.gallery.people[best.person_id]
         return replace(found, person_id=person.id, name=person.name, attributes=person.attributes)
+
+    def _threshold(self, runner_up: float | None) -> float:
+        if self._limits.threshold is not None:
+            return self._limits.threshold
+        base = base_threshold(len(self._keeper.gallery), self._limits.stranger_rate)
+        return round(threshold_in_force(base, runner_up), 4)
+
+
+def _candidate(person: Person, distance: float, threshold: float) -> Candidate:
+    return Candidate(person.id, round(distance, 4), round(similarity(distance, threshold), 4))

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -208,3 +209,24 @@ def test_what_is_no_key_is_refused(blobs: Blobs, key: str) -> None:
     for use in (blobs.get, blobs.delete, lambda k: blobs.put(k, b"x")):
         with pytest.raises(ValueError, match=r"key is|area is"):
             use(key)
+
+
+def test_a_file_becomes_a_blob_and_is_gone(blobs: Blobs, tmp_path: Path) -> None:
+    with holding(blobs, {"state/a": b"old"}):
+        file = tmp_path / "made"
+        file.write_bytes(b"new")
+        blobs.put_file("state/a", file)
+        assert blobs.get("state/a") == b"new"
+        assert not file.exists()
+
+
+def test_a_blob_held_open_stays_as_it_was(blobs: Blobs) -> None:
+    with holding(blobs, {"state/a": b"old"}), blobs.local("state/a").open("rb") as held:
+        blobs.put("state/a", b"new")
+        blobs.delete("state/a")
+        assert held.read() == b"old"
+
+
+def test_what_is_not_there_has_no_local_file(blobs: Blobs) -> None:
+    with pytest.raises(NotFound):
+        blobs.local("state/nothing")

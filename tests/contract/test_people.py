@@ -89,10 +89,17 @@ def test_people_are_listed_by_id_page_by_page(people: People) -> None:
 
 def test_changes_from_the_beginning_are_everybody(people: People) -> None:
     paul, anna = put(people, "paul", "anna")
-    changes = people.changes(0)
-    assert changes.complete
-    assert sorted(changes.people, key=lambda p: p.id) == [anna, paul]
-    assert changes.version == anna.version
+    assert people.changes(0) == Changes(anna.version, (paul, anna))
+    assert people.version() == anna.version
+
+
+def test_who_missed_more_than_a_list_holds_is_to_read_everybody(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facefleet.backends.embedded.people.MAX_CHANGES", 2)
+    one, two, three = put(people, "one", "two", "three")
+    assert people.changes(0) == Changes(three.version, complete=True)
+    assert people.changes(one.version) == Changes(three.version, (two, three))
 
 
 def test_changes_are_only_what_is_new(people: People) -> None:
@@ -121,7 +128,16 @@ def test_somebody_erased_and_enrolled_again_is_not_gone(people: People) -> None:
 def test_a_version_from_the_future_gets_everybody(people: People) -> None:
     """It is from before everything was emptied: what the reader has is of no use."""
     (paul,) = put(people, "paul")
-    assert people.changes(99) == Changes(paul.version, (paul,), complete=True)
+    assert people.changes(99) == Changes(paul.version, complete=True)
+
+
+def test_everybody_is_erased_at_once(people: People) -> None:
+    paul, anna = put(people, "paul", "anna")
+    assert people.clear() == 2
+    assert people.list() == ()
+    assert set(people.changes(anna.version).removed) == {"paul", "anna"}
+    assert people.clear() == 0
+    assert people.put(replace(paul, version=0)).version > anna.version
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["put", "delete"]), st.booleans()), max_size=15)
@@ -137,7 +153,8 @@ def test_who_follows_the_changes_knows_what_is_there(people: People, steps: list
             change(people, id, what)
         if look:
             changes = people.changes(version)
-            known = {} if changes.complete else {k: p for k, p in known.items() if k not in changes.removed}
+            known = {k: p for k, p in known.items() if k not in changes.removed}
+            known.update({person.id: person for person in people.list() if changes.complete})
             known.update({person.id: person for person in changes.people})
             version = changes.version
     assert known == {person.id: person for person in people.list()}

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from jsonschema import Draft202012Validator
+from described import Ask, asking, send
 from PIL import Image
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 from services import Service, until
 
 from facefleet import keys
@@ -26,7 +24,6 @@ pytestmark = pytest.mark.slow
 
 RESULT = ["id", "filename", "status", "answer", "error", "faces", "gallery_version", "model", "timings"]
 FACE = ["box", "person", "name", "distance", "similarity", "threshold", "match", "attributes", "candidates"]
-Ask = Callable[..., requests.Response]
 
 
 @pytest.fixture(scope="module")
@@ -35,30 +32,8 @@ def spec(service: Service) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ask(service: Service, spec: Any) -> Ask:
-    """Asks the shared service, or the one given, and holds its answer against `openapi.json`."""
-    registry = Registry().with_resource("urn:api", DRAFT202012.create_resource(spec))
-    templates = sorted(spec["paths"], key=lambda template: template.count("{"))
-
-    def described(where: str) -> Any:
-        return registry.resolver("urn:api").lookup(where).contents
-
-    def ask(method: str, path: str, *, of: Service = service, **options: Any) -> requests.Response:
-        response = requests.request(method, of.url + path, timeout=120, **options)
-        template = next(t for t in templates if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", t), path))
-        where = f"#/paths/{template.replace('/', '~1')}/{method.lower()}/responses/{response.status_code}"
-        where = described(where).get("$ref", where)
-        headers = {name: described(h["$ref"]) for name, h in described(where).get("headers", {}).items()}
-        assert {name for name, header in headers.items() if header.get("required")} <= response.headers.keys()
-        kind = response.headers.get("Content-Type", "").partition(";")[0]
-        assert (kind in described(where)["content"]) if response.content else ("content" not in described(where))
-        if response.content:
-            schema = {"$ref": f"urn:api{where}/content/{kind.replace('/', '~1')}/schema"}
-            body = response.json() if kind.endswith("json") else response.text
-            Draft202012Validator(schema, registry=registry).validate(body)
-        return response
-
-    return ask
+def ask(service: Service) -> Ask:
+    return asking(service)
 
 
 @pytest.fixture
@@ -73,10 +48,6 @@ def add(ask: Ask) -> Iterator[Callable[..., requests.Response]]:
     yield add
     for id in added:
         ask("DELETE", f"/v1/people/{id}")
-
-
-def send(ask: Ask, photo: Path, **options: Any) -> requests.Response:
-    return ask("POST", "/v1/recognitions", files={"file": (photo.name, photo.read_bytes())}, **options)
 
 
 def test_openapi_knows_every_route_and_no_other(spec: Any, tmp_path: Path) -> None:
@@ -152,7 +123,13 @@ def test_a_person_is_added_once_changed_by_merging_and_erased_once(ask: Ask, add
     assert created.status_code == 201 and created.headers["Location"] == "/v1/people/paul"
     assert add("paul").status_code == 409
     changed = ask("PATCH", "/v1/people/paul", json={"attributes": {"major": None, "club": "chess"}}).json()
-    assert changed == {"id": "paul", "name": "Paul", "attributes": {"year": 2, "club": "chess"}, "photos": []}
+    assert changed == {
+        "id": "paul",
+        "name": "Paul",
+        "attributes": {"year": 2, "club": "chess"},
+        "photos": [],
+        "rejections": [],
+    }
     assert ask("PATCH", "/v1/people/paul", json={"name": "Paul M."}).json() == changed | {"name": "Paul M."}
     receipt = ask("DELETE", "/v1/people/paul").json()
     assert receipt == {"erased": {"people": 1, "photos": 0, "encodings": 0, "answers": 0}}

@@ -8,27 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pages import ANSWERED, PHONE, browsing, choose, expect, page_at, tab_to
 from PIL import ExifTags, Image
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="no playwright here: see requirements-dev.txt")
-expect = playwright_api.expect
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-# Chromium refuses its sandbox to root; the fake camera shows a rolling pattern and is allowed without asking.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-#: A worker may have to wake for the first photo of all.
-ANSWERED = 60_000
-PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
-    with (
-        playwright_api.sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser,
-    ):
+    with browsing(chromium) as browser:
         yield browser
 
 
@@ -42,21 +30,8 @@ def errors() -> Iterator[list[str]]:
 
 @pytest.fixture
 def page(browser: Any, service: Any, errors: list[str]) -> Iterator[Any]:
-    """The service's page in a fresh profile."""
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(service.url)
+    with page_at(browser, service.url, errors) as page:
         yield page
-
-
-def choose(page: Any, *files: Path | dict[str, Any]) -> Any:
-    """Chooses photos; the newest card, once it is answered."""
-    before = page.locator(".card").count()
-    page.get_by_label("Choose a photo").set_input_files(list(files))
-    expect(page.locator(".card[data-state=done]")).to_have_count(before + len(files), timeout=ANSWERED)
-    return page.locator(".card").first
 
 
 def drop(page: Any, photo: Path) -> None:
@@ -165,14 +140,6 @@ def test_the_whole_flow_goes_by_keyboard_alone(page: Any, stranger: Path) -> Non
     tab_to(page, ".card button.quiet", key="Shift+Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".card")).to_have_count(0)
-
-
-def tab_to(page: Any, selector: str, *, key: str = "Tab") -> None:
-    for _ in range(30):
-        page.keyboard.press(key)
-        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
-            return
-    pytest.fail(f"no way to {selector} by {key}")
 
 
 def test_a_phone_of_360_pixels_scrolls_in_one_direction_only(page: Any, photos: Path, stranger: Path) -> None:

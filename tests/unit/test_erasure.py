@@ -11,13 +11,14 @@ import pytest
 from app_tier.process import Processor
 from facefleet import answers, keys
 from facefleet.backends import connect
-from facefleet.model import Box, Face, Job, JobKind, Person, Photo, Result
+from facefleet.model import Box, Face, Job, JobKind, Person, Photo, Rejection, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
-from facefleet.recognition.images import Pixels
+from facefleet.recognition.images import Picture
+from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
-from web_tier.erasure import erase_person, purge
+from web_tier.erasure import erase_everybody, erase_person, purge
 
 BOX = Box(0, 0, 9, 9)
 
@@ -47,15 +48,38 @@ def test_every_answer_that_names_the_erased_goes_with_its_image_and_others_stay(
     assert left == {"in/b.jpg", "out/b", "results/2.json"}
 
 
+def test_encodings_lie_with_the_answer_alone_and_go_with_it(backend: Backend) -> None:
+    face = Face(BOX, 0.5, person_id="paul", encoding=b"\1" * 512)
+    body = answers.store(backend.blobs, a_job("1"), Result("1", "a.jpg", (face,)))
+    assert answers.stored(backend.blobs, "1") == body == json.loads(json.dumps(body))
+    assert "encoding" not in json.dumps(body)
+    whole = answers.stored_whole(backend.blobs, "1")
+    assert whole is not None and answers.encoding_of(whole, 0) == face.encoding
+    backend.people.put(Person("paul", "Paul", rejections=(Rejection("1-0", face.encoding),)))
+    erase_person(backend.people, backend.blobs, "paul")
+    assert answers.stored_whole(backend.blobs, "1") is None and backend.people.list() == ()
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_an_erasure_deletes_the_file_that_has_everybodys_encodings(backend: Backend, everybody: bool) -> None:
+    backend.people.put(Person("paul", "Paul"))
+    backend.blobs.put(keys.SNAPSHOT, b"encodings")
+    if everybody:
+        erase_everybody(backend.people, backend.blobs)
+    else:
+        erase_person(backend.people, backend.blobs, "paul")
+    assert answers.found(backend.blobs, keys.SNAPSHOT) is None
+
+
 def test_somebody_erased_while_a_worker_looks_is_not_named(backend: Backend, photos: Path) -> None:
     encoding = bytes(512)
     backend.people.put(Person("paul", "Paul", {}, (Photo("p", BOX, encoding),)))
 
-    def erased_meanwhile(pixels: Pixels) -> list[EncodedFace]:
+    def erased_meanwhile(picture: Picture) -> list[EncodedFace]:
         erase_person(backend.people, backend.blobs, "paul")
-        return [EncodedFace(BOX, np.zeros(128, np.float32))]
+        return [EncodedFace(BOX, np.zeros(128, np.float32), np.zeros((150, 150, 3), np.uint8))]
 
-    recogniser = Recogniser(erased_meanwhile, backend.people.changes, Limits(10**8, 0.5))
+    recogniser = Recogniser(erased_meanwhile, Keeper(backend.people, backend.blobs), Limits(10**8, threshold=0.5))
     process = Processor(recogniser, backend.people, backend.blobs)
     assert process(a_job("1"), (photos / "obama.jpg").read_bytes()).answer == "unknown"
 

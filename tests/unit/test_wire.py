@@ -19,6 +19,7 @@ from facefleet.model import (
     JobKind,
     Person,
     Photo,
+    Rejection,
     Result,
     Timings,
     WorkerState,
@@ -36,6 +37,7 @@ JOBS = st.builds(
     reply_to=st.none() | TEXT,
     person_id=st.none() | TEXT,
     top_k=st.integers(0, 100),
+    force=st.booleans(),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -53,9 +55,22 @@ JOB = {
     "submitted_at": 12.5,
     "person": None,
     "top_k": 3,
+    "force": False,
 }
+#: Fields that a message from before they were added lacks.
+LATER = ("top_k", "force")
 BOX = {"x_min": 1, "y_min": 2, "x_max": 3, "y_max": 4}
-FACE = Face(Box(1, 2, 3, 4), 0.47, "paul", "Paul", 0.31, 0.97, {"major": "physics"}, (Candidate("paul", 0.31, 0.97),))
+FACE = Face(
+    box=Box(1, 2, 3, 4),
+    threshold=0.47,
+    person_id="paul",
+    name="Paul",
+    distance=0.31,
+    similarity=0.97,
+    attributes={"major": "physics"},
+    candidates=(Candidate("paul", 0.31, 0.97),),
+    encoding=b"\1" * 512,
+)
 TIMINGS = Timings(0.123456, 0.2, 0.3)
 
 
@@ -74,9 +89,9 @@ def test_a_message_with_a_field_more_is_read() -> None:
     assert wire.load_job(json.dumps(JOB | {"colour": "red"})).id == "j1"
 
 
-def test_a_message_without_a_number_of_candidates_asks_for_none() -> None:
-    body = {k: v for k, v in JOB.items() if k != "top_k"}
-    assert wire.load_job(json.dumps(body)).top_k == 0
+def test_a_message_without_what_came_later_asks_for_no_candidates_and_forces_nothing() -> None:
+    job = wire.load_job(json.dumps({k: v for k, v in JOB.items() if k not in LATER}))
+    assert (job.top_k, job.force) == (0, False)
 
 
 def refuses_as_garbage(load: Any, text: str) -> None:
@@ -100,6 +115,7 @@ def test_garbage_is_a_bad_message_and_nothing_else(text: str) -> None:
 @example("submitted_at", 10**400)
 @example("top_k", float("inf"))
 @example("top_k", float("nan"))
+@example("force", "yes")
 @example("image", "not base64!")
 @example("blob", 5)
 @example("person", ["paul"])
@@ -112,10 +128,10 @@ def test_a_job_with_one_wrong_field_is_a_bad_message_or_well_typed(field: str, v
     assert all(isinstance(text, str | None) for text in (job.blob, job.reply_to, job.person_id))
     assert isinstance(job.image, bytes | None)
     assert isinstance(job.submitted_at, float)
-    assert isinstance(job.top_k, int)
+    assert isinstance(job.top_k, int) and isinstance(job.force, bool)
 
 
-@pytest.mark.parametrize("field", [name for name in JOB if name != "top_k"])
+@pytest.mark.parametrize("field", [name for name in JOB if name not in LATER])
 def test_a_job_that_lacks_a_field_is_a_bad_message(field: str) -> None:
     with pytest.raises(BadMessage):
         wire.load_job(json.dumps({k: v for k, v in JOB.items() if k != field}))
@@ -178,8 +194,10 @@ def test_nobody_known_is_the_answer_unknown(faces: tuple[Face, ...]) -> None:
 
 def test_a_failure_says_its_code_and_what_to_do() -> None:
     body = wire.result_to_json(Result("j1", "a.jpg", error=Failure("not_an_image", "send a JPEG")))
-    assert (body["status"], body["error"]) == ("failed", {"code": "not_an_image", "detail": "send a JPEG"})
-    assert body["faces"] == []
+    error = {"code": "not_an_image", "detail": "send a JPEG", "forcible": False}
+    assert (body["status"], body["error"], body["faces"]) == ("failed", error, [])
+    blurred = Failure("face_too_blurred", "send a sharper one", forcible=True)
+    assert wire.result_to_json(Result("j1", "a.jpg", error=blurred))["error"]["forcible"] is True
 
 
 def test_an_enrolment_shows_its_photo_without_the_encoding() -> None:
@@ -195,14 +213,21 @@ def test_every_result_is_json(faces: list[Face]) -> None:
 
 
 def test_a_person_is_shown_without_encodings_and_stored_with_them() -> None:
-    person = Person("paul", "Paul", {"year": 2}, (Photo("p1", Box(1, 2, 3, 4), b"\1" * 512),), 7)
+    photo, rejection = Photo("p1", Box(1, 2, 3, 4), b"\1" * 512), Rejection("j1-0", b"\2" * 512)
+    person = Person("paul", "Paul", {"year": 2}, (photo,), 7, (rejection,))
     assert wire.person_to_json(person) == {
         "id": "paul",
         "name": "Paul",
         "attributes": {"year": 2},
         "photos": [{"id": "p1", "box": BOX, "encodings": 1}],
+        "rejections": [{"id": "j1-0"}],
     }
     assert wire.load_person("paul", 7, wire.dump_person(person)) == person
+
+
+def test_a_person_stored_before_there_were_rejections_has_none() -> None:
+    stored = json.dumps({"name": "Paul", "attributes": {}, "photos": []})
+    assert wire.load_person("paul", 7, stored) == Person("paul", "Paul", version=7)
 
 
 @given(

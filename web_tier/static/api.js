@@ -9,12 +9,16 @@ const GIVE_UP_SECONDS = 600;
 export const keyEvents = new EventTarget();
 let waitingForKey = null;
 
-/** An answer that is not the one asked for; `message` is for people, `status` is 0 when there was no answer. */
+/**
+ * An answer that is not the one asked for; `message` is for people, `status` is 0 when there was no answer. A photo
+ * refused that is `forcible` may be enrolled all the same.
+ */
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = "" } = {}) {
+  constructor(message, { status = 0, code = "", forcible = false } = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.forcible = forcible;
   }
 }
 
@@ -65,7 +69,7 @@ function problem(response, body) {
   const { status } = response;
   if (status === 403) keyEvents.dispatchEvent(new Event("forbidden"));
   const words = body?.detail || body?.title || `The service answered ${status} ${response.statusText}`.trim();
-  return new ApiError(words, { status, code: body?.code ?? "" });
+  return new ApiError(words, { status, code: body?.code ?? "", forcible: body?.forcible ?? false });
 }
 
 function multipart(file, name) {
@@ -97,11 +101,12 @@ export async function recognise(file, name, { signal } = {}) {
   return finished(answer, (body) => `${BASE}recognitions/${encodeURIComponent(body.id)}`, signal);
 }
 
+const jsonPost = (body) => ({ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
 /** Creates the person, or finds that there already is one with this id: false. */
 export async function addPerson(id, name) {
-  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ id, name }) };
   try {
-    await request(`${BASE}people`, init);
+    await request(`${BASE}people`, jsonPost({ id, name }));
     return true;
   } catch (error) {
     if (error.status === 409) return false;
@@ -109,11 +114,20 @@ export async function addPerson(id, name) {
   }
 }
 
-/** Resolves once a worker has enrolled the photo. */
-export async function addPhoto(id, file, name) {
-  const answer = await request(`${BASE}people/${encodeURIComponent(id)}/photos`, { method: "POST", body: multipart(file, name) });
+/** Resolves once a worker has enrolled the photo; with `force` also one that was refused and is forcible. */
+export async function addPhoto(id, file, name, { force = false } = {}) {
+  const path = `${BASE}people/${encodeURIComponent(id)}/photos${force ? "?force=true" : ""}`;
+  const answer = await request(path, { method: "POST", body: multipart(file, name) });
   return finished(answer, (body) => `${BASE}recognitions/${encodeURIComponent(body.id)}`);
 }
+
+/** Says that a face of a result, by its place there, is not the person; resolves to where that is undone. */
+export async function reject(resultId, face, person) {
+  const answer = await request(`${BASE}recognitions/${encodeURIComponent(resultId)}/rejections`, jsonPost({ face, person }));
+  return samePlace(answer.location);
+}
+
+export const undoRejection = (place) => request(place, { method: "DELETE" });
 
 /** The fleet's state; `timeout` in seconds. */
 export async function fleet({ timeout }) {

@@ -31,19 +31,19 @@ function crop(image, box) {
   });
 }
 
-/** Enrols one face of a photo; says through `tell` how far it is. */
-export async function enrol(photo, face, name, tell) {
+/** Enrols one face of a photo; says through `tell` how far it is. `force`: although it was refused. */
+export async function enrol(photo, face, name, tell, { force }) {
   const id = personId(name);
   tell("Enrolling …");
   const isNew = await addPerson(id, name.trim());
   tell(isNew ? "Enrolling: a worker is looking at the face …" : `Adding this photo to ${id} …`);
-  if (photo.faceCount === 1) await addPhoto(id, photo.file, photo.name);
-  else await addPhoto(id, await crop(photo.image, face.box), "face.jpg");
+  if (photo.faceCount === 1) await addPhoto(id, photo.file, photo.name, { force });
+  else await addPhoto(id, await crop(photo.image, face.box), "face.jpg", { force });
 }
 
 let forms = 0;
 
-/** The form beside an unknown face. `submit(name, tell)` does the work and may throw. */
+/** The form beside an unknown face. `submit(name, tell, { force })` does the work and may throw. */
 export function enrolForm(number, submit) {
   const ids = `enrol-${++forms}`;
   const input = el("input", { id: ids, name: "name", required: true, maxlength: 120, autocomplete: "off", "aria-describedby": `${ids}-note` });
@@ -51,33 +51,41 @@ export function enrolForm(number, submit) {
   const button = el("button", { type: "submit", class: "primary" }, "Enrol");
   const label = el("label", { for: ids }, "Who is this?", el("span", { class: "unseen" }, ` Name of face ${number}`));
   const fields = el("fieldset", {}, label, el("div", { class: "row" }, input, button));
-  const form = el("form", { class: "enrol" }, fields, note);
-  input.addEventListener("input", () => describe(input, note));
+  const force = el("button", { type: "button" }, "Enrol anyway");
+  const anyway = el("fieldset", { hidden: true }, force);
+  const form = el("form", { class: "enrol" }, fields, note, anyway);
+  const parts = { input, note, anyway };
+  input.addEventListener("input", () => describe(parts));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    run({ input, note }, submit);
+    run(parts, submit, { force: false });
   });
+  force.addEventListener("click", () => run(parts, submit, { force: true }));
   return form;
 }
 
-function describe(input, note) {
+function describe({ input, note, anyway }) {
   const id = personId(input.value);
   const unusable = input.value.trim() !== "" && id === "";
   input.setCustomValidity(unusable ? "A name needs at least one letter or digit." : "");
+  // What was refused was this photo as somebody else's.
+  anyway.hidden = true;
   note.className = "hint";
   note.textContent = id === "" ? "" : `Their id will be ${id}`;
 }
 
-async function run({ input, note }, submit) {
+async function run({ input, note, anyway }, submit, { force }) {
   const tell = (words) => { note.className = "hint"; note.textContent = words; };
   if (personId(input.value) === "") {
     input.setCustomValidity("A name needs at least one letter or digit.");
     input.reportValidity();
     return;
   }
+  anyway.hidden = true;
   try {
-    await submit(input.value, tell);
+    await submit(input.value, tell, { force });
   } catch (error) {
+    anyway.hidden = !error.forcible;
     note.className = "error";
     note.textContent = error.message;
     input.focus();

@@ -1,5 +1,6 @@
 import { decimals, el } from "./dom.js";
 import { enrolForm, withMargin } from "./enrol.js";
+import { rejecter } from "./rejecter.js";
 
 const THUMB = 112;
 
@@ -35,14 +36,16 @@ function boxOf(face, index, width, height) {
   return box;
 }
 
-/** One entry of the list; `submit(face, name, tell)` enrols. */
-export function faceItem(face, index, { image, only, submit }) {
+/** One entry of the list; `submit(face, name, tell, { force })` enrols, `reject(face, index)` tells how to undo it. */
+export function faceItem(face, index, { image, only, submit, reject }) {
   const item = el("li", { class: "face", "data-state": stateOf(face), "data-face": index });
   const badge = el("span", { class: "badge" }, face.match ? "✓ known" : "? unknown");
   const heading = el("h4", {}, el("span", { class: "count" }, `${index + 1}`), " ", el("span", { class: "name" }, nameOf(face)));
-  const head = el("div", { class: "face-head" }, thumb(image, face.box), el("div", {}, heading, el("p", { class: "about" }, badge, ...attributes(face))));
+  const wrong = face.match ? rejecter(index + 1, nameOf(face), () => reject(face, index)) : null;
+  const about = el("p", { class: "about" }, badge, wrong, ...attributes(face));
+  const head = el("div", { class: "face-head" }, thumb(image, face.box), el("div", {}, heading, about));
   item.append(...[head, numbers(face), candidates(face, only)].filter(Boolean));
-  if (!face.match) item.append(enrolForm(index + 1, (name, tell) => submit(face, name, tell)));
+  if (!face.match) item.append(enrolForm(index + 1, (name, tell, options) => submit(face, name, tell, options)));
   return item;
 }
 

@@ -1,4 +1,4 @@
-import { recognise } from "./api.js";
+import { recognise, reject, undoRejection } from "./api.js";
 import { decimals, el, plural } from "./dom.js";
 import { enrol } from "./enrol.js";
 import { drawBoxes, faceItem, nameOf, thinOut } from "./faces.js";
@@ -91,8 +91,8 @@ function answered(photo, result) {
   photo.faceCount = faces.length;
   photo.split.classList.toggle("many", faces.length > FEW);
   drawBoxes(photo.layer, faces, photo.image.naturalWidth, photo.image.naturalHeight);
-  const submit = (face, name, tell) => enrolFace(photo, face, name, tell);
-  photo.list.replaceChildren(...faces.map((face, i) => faceItem(face, i, { image: photo.image, only: faces.length === 1, submit })));
+  const ways = { submit: (face, name, tell, options) => enrolFace(photo, face, name, tell, options), reject: (face, i) => rejectFace(photo, result.id, face, i) };
+  photo.list.replaceChildren(...faces.map((face, i) => faceItem(face, i, { image: photo.image, only: faces.length === 1, ...ways })));
   keepTyped(photo, typed);
   say(photo, summary(result), "done");
 }
@@ -117,16 +117,27 @@ function summary({ faces, timings }) {
   return `${plural(faces.length, "face")}: ${names.join(", ")}.${seconds}`;
 }
 
-async function enrolFace(photo, face, name, tell) {
+async function enrolFace(photo, face, name, tell, options) {
   const fieldsets = photo.list.querySelectorAll("fieldset");
   // One at a time: the answer to the first redraws the list under the second.
   fieldsets.forEach((fieldset) => { fieldset.disabled = true; });
   try {
-    await enrol(photo, face, name, tell);
+    await enrol(photo, face, name, tell, options);
   } finally {
     fieldsets.forEach((fieldset) => { fieldset.disabled = false; });
   }
   await ask(photo);
   // The form that had the focus is gone; without this the keyboard would start again at the top of the page.
   photo.title.focus({ preventScroll: true });
+}
+
+// Shown on the box and in the list; resolves to what undoes it.
+async function rejectFace(photo, resultId, face, index) {
+  const place = await reject(resultId, index, face.person);
+  const mark = (on) => photo.card.querySelectorAll(`[data-face="${index}"]`).forEach((node) => node.toggleAttribute("data-rejected", on));
+  mark(true);
+  return async () => {
+    await undoRejection(place);
+    mark(false);
+  };
 }

@@ -1,6 +1,7 @@
 """Blobs in a directory: a folder for each area, a file for each key, nothing half written."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -51,6 +52,24 @@ class DirectoryBlobs:
             # Nobody would find an image that stays here, neither to forget nor to erase it.
             making.unlink(missing_ok=True)
             raise
+
+    def put_file(self, key: str, path: Path) -> None:
+        # Beside first: a rename from another disk would be a copy, which readers might see half made.
+        making = self._making / uuid4().hex
+        try:
+            shutil.move(path, making)
+            with making.open("rb") as file:
+                os.fsync(file.fileno())
+            self._move(making, self._path(key))
+        except OSError as e:
+            making.unlink(missing_ok=True)
+            raise Unavailable(f"{key} cannot be written ({e.strerror}): is the disk full?") from e
+
+    def local(self, key: str) -> Path:
+        path = self._path(key)
+        if not path.is_file():
+            raise NotFound(f"no blob {key}")
+        return path
 
     def _remove_unfinished(self) -> None:
         """What processes that were killed while they wrote left behind."""

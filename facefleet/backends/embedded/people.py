@@ -1,11 +1,13 @@
 """People in one SQLite file, with one version that every change raises."""
 
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Connection
 
 from facefleet.backends.embedded.sqlite import Database, now
 from facefleet.errors import Conflict, NotFound
 from facefleet.model import Changes, Person
+from facefleet.ports import MAX_CHANGES
 from facefleet.wire import dump_person, load_person
 
 #: The name of somebody erased is kept this long, so that workers learn of it; then it is erased as well.
@@ -25,10 +27,12 @@ VERSION_OF = "SELECT version FROM people WHERE id = ?"
 PUT = "INSERT OR REPLACE INTO people VALUES (?, ?, ?)"
 GET = "SELECT id, version, body FROM people WHERE id = ?"
 LIST = "SELECT id, version, body FROM people WHERE id > ? ORDER BY id LIMIT ?"
-CHANGED = "SELECT id, version, body FROM people WHERE version > ? ORDER BY version"
+CHANGED = "SELECT id, version, body FROM people WHERE version > ? ORDER BY version LIMIT ?"
 DELETE = "DELETE FROM people WHERE id = ?"
 REMOVED = "SELECT id FROM removed WHERE version > ? ORDER BY version"
 REMOVE = "INSERT OR REPLACE INTO removed VALUES (?, ?, ?)"
+DELETE_ALL = "DELETE FROM people"
+REMOVE_ALL = "INSERT OR REPLACE INTO removed SELECT id, ?, ? FROM people"
 BACK_AGAIN = "DELETE FROM removed WHERE id = ?"
 RAISE_FLOOR = "UPDATE gallery SET floor = MAX(floor, COALESCE((SELECT MAX(version) FROM removed WHERE at < ?), 0))"
 FORGET_REMOVED = "DELETE FROM removed WHERE at < ?"
@@ -46,7 +50,7 @@ class SqlitePeople:
             version = _raise_version(connection)
             connection.execute(PUT, (person.id, version, dump_person(person)))
             connection.execute(BACK_AGAIN, (person.id,))
-        return Person(person.id, person.name, person.attributes, person.photos, version)
+        return replace(person, version=version)
 
     def get(self, person_id: str) -> Person:
         with self._database.read() as connection:
@@ -65,22 +69,34 @@ class SqlitePeople:
         self.tidy()
         return None if row is None else load_person(*row)
 
+    def clear(self) -> int:
+        with self._database.write(durable=True) as connection:
+            connection.execute(REMOVE_ALL, (_raise_version(connection), now()))
+            count = connection.execute(DELETE_ALL).rowcount
+        self.tidy()
+        return count
+
     def list(self, *, after: str = "", limit: int = 100) -> tuple[Person, ...]:
         with self._database.read() as connection:
             return tuple(load_person(*row) for row in connection.execute(LIST, (after, limit)))
 
-    def changes(self, since: int) -> Changes:
+    def version(self) -> int:
         with self._database.read() as connection:
-            version, floor = connection.execute(VERSION).fetchone()
-        if since == version:
-            return Changes(version, ())
+            return int(connection.execute(VERSION).fetchone()[0])
+
+    def changes(self, since: int) -> Changes:
+        if since == (version := self.version()):
+            return Changes(version)
         with self._database.snapshot() as connection:
             version, floor = connection.execute(VERSION).fetchone()
             # A version from before the data folder was emptied, or from before what is still remembered.
-            complete = since == 0 or since < floor or since > version
-            rows = connection.execute(CHANGED, (0 if complete else since,)).fetchall()
-            removed = () if complete else tuple(r[0] for r in connection.execute(REMOVED, (since,)))
-        return Changes(version, tuple(load_person(*row) for row in rows), removed, complete)
+            if since < floor or since > version:
+                return Changes(version, complete=True)
+            rows = connection.execute(CHANGED, (since, MAX_CHANGES + 1)).fetchall()
+            removed = tuple(r[0] for r in connection.execute(REMOVED, (since,)))
+        if len(rows) > MAX_CHANGES:
+            return Changes(version, complete=True)
+        return Changes(version, tuple(load_person(*row) for row in rows), removed)
 
     def tidy(self) -> None:
         """Leaves nothing of people erased: of their names, once every worker had the time to learn of it."""

@@ -1,0 +1,176 @@
+"""The face network: ONNX Runtime encodes as dlib does, and where it cannot, dlib itself does."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import dlib
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+from facefleet.errors import Unavailable
+from facefleet.recognition.convert import convert
+from facefleet.recognition.network import (
+    BATCH,
+    CONVERTED,
+    Chips,
+    Network,
+    check_chip,
+    distance,
+    dlib_network,
+    load_network,
+)
+from facefleet.recognition.weights import checksum, model_folder, read_weights, weights_file
+
+#: Where two orders of the same additions end. An all-white chip, the worst known, is 2e-6 off.
+ROUNDING = 1e-5
+CONVERT = [sys.executable, "-m", "facefleet.recognition.convert"]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Network:
+    return dlib_network(weights_file())
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A converted file as it should be."""
+    return convert(weights_file(), tmp_path_factory.mktemp("kept")).read_bytes()
+
+
+@pytest.fixture
+def file(tmp_path: Path, kept: bytes) -> Path:
+    file = tmp_path / CONVERTED
+    file.write_bytes(kept)
+    return file
+
+
+@pytest.fixture(scope="module")
+def obama(photos: Path) -> Chips:
+    """A batch of one chip, as the encoder cuts it."""
+    image = np.asarray(Image.open(photos / "obama.jpg").convert("RGB"))
+    (place,) = dlib.get_frontal_face_detector()(image, 0)
+    align = dlib.shape_predictor(str(model_folder() / "shape_predictor_5_face_landmarks.dat"))
+    return np.asarray(dlib.get_face_chip(image, align(image, place), size=150, padding=0.25))[np.newaxis]
+
+
+def tamper(file: Path, **facts: str) -> None:
+    model = onnx.load(file)
+    facts = {prop.key: prop.value for prop in model.metadata_props} | facts
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, file)
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_face_is_encoded_as_dlib_encodes_it(
+    file: Path, obama: Chips, reference: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode = load_network(file.parent)
+    for chip in (obama, check_chip(), np.zeros_like(obama), np.full_like(obama, 255)):
+        assert distance(encode(chip), reference(chip)) < ROUNDING
+    assert encode(obama).dtype == np.float32
+    assert warnings_of(caplog) == []
+
+
+def test_the_built_in_chip_never_changes_and_is_not_obama(obama: Chips, reference: Network) -> None:
+    chip = check_chip()
+    assert (chip.shape, chip.dtype) == (obama.shape, obama.dtype)
+    # A change makes every kept file disagree with its own record.
+    assert int(chip.astype(np.int64).sum()) == 6_792_474
+    assert np.linalg.norm(reference(chip) - reference(obama)) > 0.5
+
+
+def test_chips_in_a_batch_are_encoded_as_if_alone(file: Path, obama: Chips) -> None:
+    encode = load_network(file.parent)
+    brighter = [obama // 20 * k for k in range(2 * BATCH + 3)]
+    together = encode(np.concatenate(brighter))
+    assert distance(together, np.concatenate([encode(chip) for chip in brighter])) < 1e-6
+    assert encode(obama[:0]).shape == (0, 128)
+
+
+def test_dlibs_own_network_takes_batches_too(obama: Chips, reference: Network) -> None:
+    assert reference(np.repeat(obama, 2, axis=0)).shape == (2, 128)
+    assert reference(obama[:0]).shape == (0, 128)
+
+
+def test_the_converted_file_is_made_once(tmp_path: Path) -> None:
+    load_network(tmp_path / "new")
+    made = (tmp_path / "new" / CONVERTED).stat()
+    load_network(tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [CONVERTED], "and nothing lies beside it"
+    assert (tmp_path / "new" / CONVERTED).stat() == made
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a network", None])
+def test_a_damaged_file_is_made_anew(
+    file: Path, kept: bytes, damage: bytes | None, obama: Chips, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_bytes(kept[: len(kept) // 2] if damage is None else damage)
+    load_network(file.parent)(obama)
+    assert file.read_bytes() == kept
+    assert warnings_of(caplog) == []
+
+
+@pytest.mark.parametrize("facts", [{"source": "0" * 64}, {"form": "0"}, {"encoding": "none"}])
+def test_a_file_of_other_weights_or_another_form_is_made_anew(file: Path, kept: bytes, facts: dict[str, str]) -> None:
+    tamper(file, **facts)
+    load_network(file.parent)
+    assert file.read_bytes() == kept
+
+
+@pytest.mark.parametrize("number", [0.5, np.nan])
+def test_dlib_encodes_where_the_converted_network_disagrees_with_it(
+    file: Path, number: float, obama: Chips, reference: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    tamper(file, encoding=np.full(128, number, "<f4").tobytes().hex())
+    encode = load_network(file.parent)
+    assert distance(encode(obama), reference(obama)) == 0, "to the last bit"
+    (warning,) = warnings_of(caplog)
+    assert "dlib itself" in warning
+    assert "does not encode as dlib does" in warning
+
+
+def test_dlib_encodes_where_the_folder_cannot_be_had(
+    tmp_path: Path, obama: Chips, reference: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    encode = load_network(tmp_path / "file" / "folder")
+    assert distance(encode(obama), reference(obama)) == 0
+    (warning,) = warnings_of(caplog)
+    assert "cannot be written (Not a directory)" in warning
+
+
+def test_two_conversions_at_once_leave_one_good_file(tmp_path: Path, kept: bytes) -> None:
+    both = [subprocess.Popen([*CONVERT, str(tmp_path)]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == [CONVERTED]
+    assert (tmp_path / CONVERTED).read_bytes() == kept
+
+
+def test_the_file_says_what_it_was_made_of(file: Path) -> None:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["source"] == checksum(weights_file())
+
+
+def test_weights_that_are_not_this_network_are_refused(tmp_path: Path) -> None:
+    landmarks = model_folder() / "shape_predictor_5_face_landmarks.dat"
+    short = tmp_path / "short.dat"
+    short.write_bytes(weights_file().read_bytes()[:20_000_000])
+    for path, reason in ((landmarks, "not dlib's face network"), (short, "damaged"), (tmp_path / "none", "be read")):
+        with pytest.raises(Unavailable, match=reason):
+            read_weights(path)
+    with pytest.raises(Unavailable, match="be read"):
+        checksum(tmp_path / "none")
+
+
+def test_the_conversion_refuses_without_a_folder() -> None:
+    done = subprocess.run(CONVERT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: ")
