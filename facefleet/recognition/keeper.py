@@ -83,8 +83,8 @@ class Keeper:
 
     def _renew(self) -> None:
         """The gallery on a newer snapshot: somebody else's if there is one, or made of what is known here."""
-        found = self._from_store(clean=True)
-        if found is not None and found.overlaid <= self._overlaid:
+        found = self._from_others()
+        if found is not None:
             self._take(found)
             return
         try:
@@ -109,6 +109,12 @@ class Keeper:
         if changes.complete or (clean and changes.removed):
             return None
         return Gallery.on(snapshot).after(changes)
+
+    def _from_others(self) -> Gallery | None:
+        """The gallery by a snapshot that somebody else has renewed; None if it is time to do so here."""
+        # Decided here, so that one that is no good is out of memory before another is made.
+        found = self._from_store(clean=True)
+        return found if found is not None and found.overlaid <= self._overlaid else None
 
     def _stored(self) -> Snapshot | None:
         try:

@@ -23,6 +23,8 @@ ROUTES = [
     ("POST", "/any/path", "recognise"),
     ("POST", "/v1/recognitions", "recognise"),
     ("GET", "/v1/recognitions/0", "recognise"),
+    ("POST", "/v1/recognitions/0/rejections", "enrol"),
+    ("DELETE", "/v1/people/obama/rejections/0", "enrol"),
     ("GET", "/v1/fleet", "recognise"),
     ("GET", "/v1/people", "enrol"),
     ("POST", "/v1/people", "enrol"),

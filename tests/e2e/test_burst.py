@@ -73,7 +73,9 @@ def watch_peak(service: Service, work: Callable[[], Any]) -> tuple[Any, int]:
 def test_a_hundred_uploads_from_zero_get_each_its_own_answer(
     start_service: Callable[..., Service], photos: Path, probes: list[tuple[bytes, str]], processes: str
 ) -> None:
-    service = enrolled(start_service(WEB_PROCESSES=processes, SCALE_IN_AFTER="2", MAX_INSTANCES="2"), photos)
+    service = enrolled(
+        start_service(CACHE_BYTES="0", WEB_PROCESSES=processes, SCALE_IN_AFTER="2", MAX_INSTANCES="2"), photos
+    )
     answers, peak = watch_peak(service, lambda: burst([service.url], probes))
     assert [(a.status_code, a.text) for _, a in answers] == [(200, expected) for expected, _ in answers]
     assert peak == 2
@@ -84,7 +86,7 @@ def test_a_hundred_uploads_from_zero_get_each_its_own_answer(
 def test_two_web_tiers_never_swallow_each_others_answers(
     start_service: Callable[..., Service], photos: Path, probes: list[tuple[bytes, str]]
 ) -> None:
-    service = enrolled(start_service(SCALE_IN_AFTER="2"), photos)
+    service = enrolled(start_service(CACHE_BYTES="0", SCALE_IN_AFTER="2"), photos)
     other = Service(service.folder, settings=service.settings)
     service.processes.append(other.start("web_tier"))
     until(lambda: other.answers("/readyz"), say="the other web tier")
@@ -138,7 +140,7 @@ def nobody() -> bytes:
 def test_past_the_bound_on_the_backlog_clients_are_asked_to_come_back(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
-    service = start_service(MAX_BACKLOG="3", MAX_INSTANCES="1")
+    service = start_service(CACHE_BYTES="0", MAX_BACKLOG="3", MAX_INSTANCES="1")
     image = small(photos / "obama2.jpg")
     with ThreadPoolExecutor(30) as pool:
         answers = list(pool.map(lambda i: upload(f"{service.url}/", f"{i}.jpg", image), range(30)))

@@ -48,7 +48,7 @@ def stored_results(service: Service) -> list[dict[str, object]]:
 
 
 def test_workers_killed_every_second_cost_nobody_an_answer(start_service: Callable[..., Service], photos: Path) -> None:
-    service = start_service(SCALE_IN_AFTER="5", VISIBILITY_TIMEOUT="3", WAIT_LIMIT="120")
+    service = start_service(CACHE_BYTES="0", SCALE_IN_AFTER="5", VISIBILITY_TIMEOUT="3", WAIT_LIMIT="120")
     image = (photos / "obama2.jpg").read_bytes()
     with a_worker_killed_every_second(service) as killed, ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda i: send(service, image, i), range(200)))
@@ -62,7 +62,7 @@ def test_workers_killed_every_second_cost_nobody_an_answer(start_service: Callab
 def test_what_was_accepted_is_answered_after_the_web_tier_was_killed(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
-    service = start_service()
+    service = start_service(CACHE_BYTES="0")
     image = (photos / "obama2.jpg").read_bytes()
     ask = {"Prefer": "respond-async", "Content-Type": "image/jpeg"}
     accepted = [service.post("/v1/recognitions", data=image, headers=ask) for _ in range(20)]
@@ -78,7 +78,7 @@ def test_what_was_accepted_is_answered_after_the_web_tier_was_killed(
 def test_a_client_cut_off_by_a_killed_web_tier_leaves_nothing_behind(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
-    service = start_service(SCALE_IN_AFTER="1")
+    service = start_service(CACHE_BYTES="0", SCALE_IN_AFTER="1")
     image = (photos / "obama2.jpg").read_bytes()
     with ThreadPoolExecutor(10) as pool:
         sent = [pool.submit(send, service, image, i) for i in range(10)]
@@ -95,7 +95,7 @@ def test_a_client_cut_off_by_a_killed_web_tier_leaves_nothing_behind(
 def test_the_next_controller_goes_on_with_the_fleet_of_a_killed_one(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
-    service = start_service(MIN_INSTANCES="1", SCALE_IN_AFTER="1")
+    service = start_service(CACHE_BYTES="0", MIN_INSTANCES="1", SCALE_IN_AFTER="1")
     before = until(service.workers, say="a worker")
     kill(service.processes[1])
     assert service.workers() == before, "workers outlive their controller"
@@ -106,7 +106,7 @@ def test_the_next_controller_goes_on_with_the_fleet_of_a_killed_one(
 
 
 def test_a_second_controller_refuses_and_says_why(start_service: Callable[..., Service]) -> None:
-    service = start_service()
+    service = start_service(CACHE_BYTES="0")
     second = service.start("controller")
     assert second.wait(timeout=30) != 0
     log = (service.folder / "controller.log").read_text()
@@ -118,7 +118,9 @@ def test_a_poisonous_message_ends_as_a_dead_letter_and_its_client_is_told(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
     """Poison: whoever takes it dies. Here the worker is killed each time that it has taken it."""
-    service = start_service(VISIBILITY_TIMEOUT="0.5", MAX_RECEIVES="2", SCALE_IN_AFTER="1", MAX_INSTANCES="1")
+    service = start_service(
+        CACHE_BYTES="0", VISIBILITY_TIMEOUT="0.5", MAX_RECEIVES="2", SCALE_IN_AFTER="1", MAX_INSTANCES="1"
+    )
     poison = (photos / "obama2.jpg").read_bytes()
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(send, service, poison, 0)
@@ -135,14 +137,14 @@ def test_a_poisonous_message_ends_as_a_dead_letter_and_its_client_is_told(
 def test_a_message_that_is_not_ours_ends_as_a_dead_letter_and_harms_nobody(
     start_service: Callable[..., Service], photos: Path
 ) -> None:
-    service = start_service(MAX_RECEIVES="2")
+    service = start_service(CACHE_BYTES="0", MAX_RECEIVES="2")
     service.backend.requests.send("{not ours")
     assert send(service, (photos / "obama2.jpg").read_bytes(), 0).status_code == 200
     until(lambda: service.fleet()["queue"] == {"visible": 0, "in_flight": 0, "dead": 1}, say="one dead letter")
 
 
 def test_a_worker_asked_to_go_finishes_the_image_in_hand(start_service: Callable[..., Service], photos: Path) -> None:
-    service = start_service(MAX_INSTANCES="1", VISIBILITY_TIMEOUT="60", WAIT_LIMIT="50")
+    service = start_service(CACHE_BYTES="0", MAX_INSTANCES="1", VISIBILITY_TIMEOUT="60", WAIT_LIMIT="50")
     image = (photos / "obama2.jpg").read_bytes()
     with ThreadPoolExecutor(6) as pool:
         sent = [pool.submit(send, service, image, i) for i in range(6)]

@@ -66,8 +66,15 @@ def test_what_the_readme_does_with_curl_works(service: Service, folder: Path, co
 
 
 def test_what_the_readme_does_with_the_command_line_works(clean: Service, folder: Path) -> None:
-    said = {command.split()[1]: run(clean, command, folder) for command, _ in commands(".venv/bin/facefleet")}
-    assert list(said) == ["enrol", "send", "status", "people"]
+    said: dict[str, str] = {}
+    for command, _ in commands(".venv/bin/facefleet"):
+        _, _, id = said.get("send", "").strip().rpartition("; id ")
+        words = [word for word in command.split()[1:] if word.isalpha()]
+        said[" ".join(words[:2]) if words[0] == "people" else words[0]] = run(
+            clean, command.replace("5e0c…", id), folder
+        )
+    assert list(said) == ["enrol", "send", "people reject", "status", "people erase"]
     assert said["send"].startswith("party.jpg: Paul (distance 0.00")
-    assert said["people"].startswith("Erase Paul")
-    assert "1 photos" in said["people"]
+    assert "Paul" in said["people reject"]
+    assert said["people erase"].startswith("Erase Paul")
+    assert "1 photos" in said["people erase"]

@@ -219,7 +219,7 @@ def test_behind_many_who_were_rejected_the_next_is_found() -> None:
 
 def test_a_large_matrix_is_searched_as_if_each_row_were_looked_at() -> None:
     rng = np.random.default_rng(2)
-    rows = (rng.normal(size=(3000, 128)) + 50).astype(np.float32)
+    rows = (rng.normal(size=(3000, 128)) + 200).astype(np.float32)
     rows[2000:] = rows[:1000]
     for probe in rows[:20] + rng.normal(size=(20, 128)).astype(np.float32) / 2:
         plain = np.linalg.norm(rows - probe, axis=1)
