@@ -56,7 +56,7 @@ $(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
 
 constraints: $(VENV)/tests  ## pin what is installed
 	@(echo "# Everything that requirements*.txt pull in, pinned; made by 'make constraints'."; \
-	  $(BIN)/pip freeze --exclude dlib --exclude-editable) > constraints.txt
+	  $(BIN)/pip freeze --exclude dlib --exclude opencv-python --exclude-editable) > constraints.txt
 
 clean:  ## remove what was installed; data stays
 	rm -rf $(VENV) .samples

@@ -69,7 +69,9 @@ class Settings:
         "distance beyond which a candidate is nobody; empty: follows the gallery's size and the stranger rate",
         low=0,
     )
-    cache_bytes: int = setting(8_000_000, "memory of a web process to find answers to the same image again; 0: none", low=0)
+    cache_bytes: int = setting(
+        8_000_000, "memory of a web process to find answers to the same image again; 0: none", low=0
+    )
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     @classmethod
