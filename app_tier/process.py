@@ -1,18 +1,18 @@
 """What a job becomes: a result. Storing and replying is the worker's."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from facefleet import keys
-from facefleet.errors import BadImage, Conflict, NotFound
+from facefleet.errors import BadImage, NotFound
 from facefleet.model import Failure, Job, JobKind, Person, Photo, Result
+from facefleet.people import update
 from facefleet.ports import Blobs, People
 from facefleet.recognition import quality
-from facefleet.recognition.encoder import MODEL, EncodedFace
+from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.entries import encodings
 from facefleet.recognition.recogniser import Recogniser
-
-#: Enrolments of one person at once collide and try again; this many in a row means that something is wrong.
-MAX_CONFLICTS = 50
+from facefleet.recognition.weights import MODEL
 
 
 class Processor:
@@ -20,6 +20,7 @@ class Processor:
         self._recogniser = recogniser
         self._people = people
         self._blobs = blobs
+        self._beside = ThreadPoolExecutor(1, "beside")
 
     def __call__(self, job: Job, image: bytes) -> Result:
         """The job's result; an image or a person that will not do is a failed one, not an error."""
@@ -31,12 +32,12 @@ class Processor:
         return replace(result, model=MODEL, gallery_version=self._recogniser.gallery_version)
 
     def _recognise(self, job: Job, image: bytes) -> Result:
-        # As sent, and first: whatever becomes of it, it can be looked at.
-        self._blobs.put(keys.input_image(job.filename), image)
-        found = self._recogniser.faces(image)
-        # Only now, so that somebody erased meanwhile is not named any more.
-        self._recogniser.refresh()
-        faces = tuple(self._recogniser.identify(face, top_k=job.top_k) for face in found)
+        # As sent: whatever becomes of it, it can be looked at. A disk takes its time, in which a core can work.
+        kept = self._beside.submit(self._blobs.put, keys.input_image(job.filename), image)
+        try:
+            faces = self._recogniser.recognise(image, top_k=job.top_k)
+        finally:
+            kept.result()
         return Result(job.id, job.filename, faces)
 
     def _enrol(self, job: Job, image: bytes) -> Result:
@@ -48,7 +49,7 @@ class Processor:
         photo = Photo(job.id, face.box, face.encoding.astype("<f4").tobytes())
         self._blobs.put(keys.photo(person.id, photo.id), image)
         try:
-            self._add(person, photo)
+            update(self._people, person.id, lambda person: _with(person, photo))
         except NotFound:
             # Erased while we looked: nothing of the person may stay.
             self._blobs.delete(keys.photo(person.id, photo.id))
@@ -68,13 +69,7 @@ class Processor:
         quality.check_novelty(face.encoding, own)
         quality.check_identity(face.encoding, person.id, own, self._recogniser.identify(face))
 
-    def _add(self, person: Person, photo: Photo) -> None:
-        for _ in range(MAX_CONFLICTS):
-            others = tuple(p for p in person.photos if p.id != photo.id)
-            try:
-                self._people.put(replace(person, photos=(*others, photo)))
-                return
-            except Conflict:
-                # Somebody else got on meanwhile, so there is nothing to wait for.
-                person = self._people.get(person.id)
-        raise Conflict(f"person {person.id} changed {MAX_CONFLICTS} times in a row")
+
+def _with(person: Person, photo: Photo) -> Person:
+    # The photo may be there already, from a first try.
+    return replace(person, photos=(*(p for p in person.photos if p.id != photo.id), photo))

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefleet.recognition.identification import scaled
-from facefleet.recognition.index import DIMENSIONS, Rows
+from facefleet.recognition.index import Rows
+from facefleet.recognition.weights import DIMENSIONS
 
 MEAN_LENGTH = 1.3
 #: Variance along each direction, as it falls, and its sum over all.

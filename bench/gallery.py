@@ -36,8 +36,9 @@ from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.model import Person
 from facefleet.recognition.entries import Entry, entry
 from facefleet.recognition.gallery import Gallery
-from facefleet.recognition.index import DIMENSIONS, Exact, Rows, blocks_of
+from facefleet.recognition.index import Exact, Rows, blocks_of
 from facefleet.recognition.snapshot import load, write
+from facefleet.recognition.weights import DIMENSIONS
 
 MODEL = "made up"
 PHOTOS = 3

@@ -32,6 +32,7 @@ from rich.table import Table
 from bench.local import cpu_meter, facefleet_up
 from facefleet.backends import connect
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
+from facefleet.entry import keep_memory
 from facefleet.imagefile import SUFFIXES
 from facefleet.model import Person, Photo
 from facefleet.recognition.encoder import open_encoder
@@ -86,6 +87,7 @@ def bare_recogniser(samples: Path, data: Path) -> Recogniser:
 
 def loop(images: list[bytes], samples: Path, pipe: Connection) -> None:
     """A bare process: for each number received, recognises so many images, and sends the seconds of each and of CPU."""
+    keep_memory()
     with tempfile.TemporaryDirectory() as folder:
         recogniser = bare_recogniser(samples, Path(folder))
         recogniser.recognise(images[0])
@@ -136,7 +138,7 @@ def service_round(send: Callable[[int], float], workers: int, images: int, proce
 def sender(url: str, images: list[bytes]) -> Callable[[int], float]:
     """A function that uploads the i-th image and returns the seconds until its answer.
 
-    It speaks HTTP with as little ado as can be: it shares the cores with what is measured.
+    It is a bare HTTP client, because it shares the cores with what is measured.
     """
     own = threading.local()
 

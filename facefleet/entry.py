@@ -1,5 +1,6 @@
 """How every process begins: settings read once, log lines of one form, errors without a traceback."""
 
+import ctypes
 import logging
 import os
 import socket
@@ -13,6 +14,8 @@ from facefleet.settings import Settings
 EXIT_FAILED = 1
 #: sysexits.h, EX_CONFIG: the same again will fail again, so a supervisor need not try.
 EXIT_UNUSABLE = 78
+#: mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX.
+MALLOC = ((-3, 32 << 20), (-1, 64 << 20), (-8, 1))
 
 
 def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
@@ -23,12 +26,24 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
         try:
             settings = Settings.from_env(os.environ)
             log_to_stderr(settings.log_level)
+            keep_memory()
             main(settings)
         except ServiceError as e:
             sys.stderr.write(f"facefleet: {e}\n")
             sys.exit(exit_code(e))
 
     return run
+
+
+def keep_memory() -> None:
+    """Has glibc keep what is freed: to give an image's memory back and fetch it again for the next takes up to 4 ms.
+
+    Elsewhere, nothing. All threads share one arena, so that what is kept is kept once, 64 MB of it at most.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in MALLOC:
+            mallopt(parameter, value)
 
 
 def log_to_stderr(level: str) -> None:

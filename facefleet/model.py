@@ -119,13 +119,13 @@ class Person:
 class Changes:
     """What happened to people after a version, up to this one.
 
-    `complete`: too much for a list, or more than is remembered. Forget what you had and read everybody.
+    `read_everybody`: too much for a list, or more than is remembered. Forget what you had, and read everybody.
     """
 
     version: int
     people: tuple[Person, ...] = ()
     removed: tuple[str, ...] = ()
-    complete: bool = False
+    read_everybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)

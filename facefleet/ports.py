@@ -70,8 +70,8 @@ class Blobs(Protocol):
     def list(self, prefix: str) -> Iterator[BlobInfo]:
         """What lies under `area/…`, in no order."""
 
-    def put_file(self, key: str, path: Path) -> None:
-        """As `put`, of a file on this machine, whatever its size; the file is gone afterwards."""
+    def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
+        """As `put`, of a file that `fill` makes at the path it is given, whatever its size."""
 
     def local(self, key: str) -> Path:
         """A file on this machine that holds the blob, to be opened at once; raises `NotFound`.

@@ -22,8 +22,14 @@ SCOPES = ("recognise", "enrol", "admin")
 EC2_MAX_INSTANCES = 19
 
 
-def setting(default: Any, help: str, *, low: float | None = None, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"help": help, "low": low})
+#: Beyond these a threshold says nothing: half of all strangers named, or one in a million.
+LEAST_STRANGER_RATE, MOST_STRANGER_RATE = 1e-6, 0.5
+
+
+def setting(
+    default: Any, help: str, *, low: float | None = None, high: float | None = None, secret: bool = False
+) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help, "low": low, "high": high})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Settings:
     backend: str = setting("embedded", "where queues, blobs and people live: `embedded`, one machine")
     data: Path = setting(Path(".data"), "the one folder with all data of the embedded backend")
     host: str = setting("127.0.0.1", "address the web tier listens on; any but loopback needs API keys")
-    port: int = setting(8000, "port the web tier listens on", low=1)
+    port: int = setting(8000, "port the web tier listens on", low=1, high=MAX_PORT)
     url: str = setting("", "where the command line finds the service; empty: this host and port")
     api_key: str = setting("", "the key that the command line sends", secret=True)
     api_keys: str = setting(
@@ -63,14 +69,16 @@ class Settings:
     smallest_face: float = setting(
         0.03, "smallest face looked for: a share of the image's longer side or, from 1 on, pixels", low=0.005
     )
-    stranger_rate: float = setting(0.01, "share of strangers that may be given a name", low=0.000001)
+    stranger_rate: float = setting(
+        0.01, "share of strangers that may be given a name", low=LEAST_STRANGER_RATE, high=MOST_STRANGER_RATE
+    )
     threshold: float | None = setting(
         None,
         "distance beyond which a candidate is nobody; empty: follows the gallery's size and the stranger rate",
         low=0,
     )
     cache_bytes: int = setting(
-        8_000_000, "memory of a web process to find answers to the same image again; 0: none", low=0
+        8_000_000, "bytes of memory, in each web process, to answer the same image without a worker; 0: none", low=0
     )
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
@@ -92,8 +100,6 @@ class Settings:
         """Raises `BadSettings` where single values are fine and do not fit together."""
         if self.min_instances > self.instances_at_most:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
-        if self.port > MAX_PORT:
-            raise BadSettings(f"{PREFIX}PORT is at most {MAX_PORT}, not {self.port}")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise BadSettings(f"{PREFIX}LOG_LEVEL is DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
         if not self.keys and not is_loopback(self.host):
@@ -150,5 +156,13 @@ def _parse(f: "Field[Any]", kind: Any, text: str) -> Any:
     low = f.metadata["low"]
     # Written so that "nan", which compares with nothing, is refused too.
     if low is not None and not low <= value < float("inf"):
-        raise BadSettings(f"{env_name(f)} must be at least {low}, not {text}")
+        raise BadSettings(f"{env_name(f)} must be at least {_plain(low)}, not {text}")
+    high = f.metadata["high"]
+    if high is not None and value > high:
+        raise BadSettings(f"{env_name(f)} must be at most {_plain(high)}, not {text}")
     return value
+
+
+def _plain(number: float) -> str:
+    """As people write it: 0.000001, not 1e-06."""
+    return f"{number:f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)

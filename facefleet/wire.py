@@ -176,7 +176,7 @@ def load_person(person_id: str, version: int, text: str) -> Person:
     photos = tuple(Photo(p["id"], Box(**p["box"]), base64.b64decode(p["encoding"])) for p in body["photos"])
     # People stored before there were rejections have none.
     rejections = tuple(Rejection(r["id"], base64.b64decode(r["encoding"])) for r in body.get("rejections", ()))
-    return Person(person_id, body["name"], body["attributes"], photos, version, rejections)
+    return Person(person_id, body["name"], body["attributes"], photos=photos, version=version, rejections=rejections)
 
 
 def dump_heartbeat(heartbeat: Heartbeat) -> bytes:

@@ -16,6 +16,14 @@ def photos() -> Path:
 
 
 @pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder where the converted network is kept, so that it is made once and not by every test."""
+    folder = SAMPLES / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PNG of somebody whom nobody enrols: the astronaut that scikit-image carries (NASA, public domain)."""
     from PIL import Image

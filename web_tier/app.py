@@ -21,12 +21,7 @@ POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'
 
 
 def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Flask:
-    app = Flask(__name__)
-    # In the order that a person reads in.
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
-    # Else an image sent as a text field would be called too large, and not in the wrong place.
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_upload_bytes
+    app = _bare_app(settings)
     cache = Cache(backend.people.version, backend.blobs, max_bytes=settings.cache_bytes)
     desk = Desk(
         backend.requests,
@@ -36,18 +31,30 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
         max_backlog=settings.max_backlog,
         max_uploads=settings.max_uploads,
     )
-    app.before_request(_bound_waiting)
-    auth.install(app, settings.keys)
-    problems.install(app)
-    app.after_request(_harden)
-    for views in (
+    routes = (
         RecognitionViews(desk, backend.blobs, settings),
         PeopleViews(desk, backend.people, backend.blobs, settings),
         RejectionViews(backend.people, backend.blobs),
         ServiceViews(backend, router, cache, settings),
         ClassicViews(desk, settings),
-    ):
+    )
+    for views in routes:
         app.register_blueprint(views.blueprint())
+    return app
+
+
+def _bare_app(settings: Settings) -> Flask:
+    """Without any route: what holds for all of them."""
+    app = Flask(__name__)
+    # In the order that a person reads in.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    # Else an image sent as a text field would be called too large, and not in the wrong place.
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_upload_bytes
+    app.before_request(_bound_waiting)
+    auth.install(app, settings.keys)
+    problems.install(app)
+    app.after_request(_harden)
     return app
 
 

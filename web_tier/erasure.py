@@ -35,12 +35,8 @@ def purge(requests: Queue, dead: Queue, blobs: Blobs) -> Count:
 
 
 def erase_everybody(people: People, blobs: Blobs) -> int:
-    """Erases every person with photos; their answers are the purge's."""
-    count = 0
-    while page := people.list():
-        for person in page:
-            people.delete(person.id)
-            count += 1
+    """Erases every person, their photos, and the snapshot; returns how many people. Their answers are the purge's."""
+    count = people.clear()
     blobs.delete(keys.SNAPSHOT)
     _delete_all(blobs, keys.PHOTOS)
     return count

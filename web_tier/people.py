@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from facefleet import answers
 from facefleet.errors import Conflict, NotFound
 from facefleet.model import UNKNOWN, Person
+from facefleet.people import update
 from facefleet.ports import Blobs, People
 from facefleet.settings import Settings
 from facefleet.wire import Json, person_to_json, photo_to_json
@@ -18,7 +18,7 @@ from web_tier.auth import needs
 from web_tier.desk import Desk
 from web_tier.erasure import erase_person
 from web_tier.problems import Problem, unless_failed
-from web_tier.recognitions import JOB_ID, queued, still_queued
+from web_tier.recognitions import lookup, queued, still_queued
 from web_tier.uploads import json_object, probe_of_request
 
 #: An id is the classic answer and a table's key: one word, without the signs that those give a meaning.
@@ -29,7 +29,6 @@ MAX_ATTRIBUTES_BYTES = 16_384
 MAX_PAGE = 1000
 #: How long an enrolment waits for a worker before it says 202.
 ENROL_WAIT = 30.0
-MAX_CONFLICTS = 20
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -110,12 +109,12 @@ class PeopleViews:
 
 
 def _unfinished(blobs: Blobs, photo_id: str) -> Response:
-    if JOB_ID.fullmatch(photo_id):
-        if result := answers.stored(blobs, photo_id):
-            unless_failed(result)
-        elif answers.promised(blobs, photo_id):
-            return still_queued(photo_id)
-    raise NotFound(f"no photo {photo_id}")
+    """Of an enrolment that is queued, failed, or whose photo is not there any more."""
+    whole = lookup(blobs, photo_id)
+    if whole is None:
+        return still_queued(photo_id)
+    unless_failed(whole)
+    raise NotFound(f"no photo {photo_id}: it was erased")
 
 
 def created(body: Json, where: str) -> Response:
@@ -137,16 +136,6 @@ def _force() -> bool:
     if text not in TRUTH:
         raise Problem(400, "bad_force", "force is true or false")
     return TRUTH[text]
-
-
-def update(people: People, person_id: str, change: Callable[[Person], Person]) -> Person:
-    """The person as changed and stored; the change is made anew on what somebody else stored meanwhile."""
-    for _ in range(MAX_CONFLICTS):
-        try:
-            return people.put(change(people.get(person_id)))
-        except Conflict:
-            continue
-    raise Conflict(f"person {person_id} is changed all the time: try again")
 
 
 def _changed(person: Person, body: dict[str, Any]) -> Person:

@@ -54,12 +54,18 @@ class RecognitionViews:
 
     @needs("recognise")
     def result_of(self, job_id: str) -> Response:
-        if JOB_ID.fullmatch(job_id):
-            if (result := answers.stored(self.blobs, job_id)) is not None:
-                return jsonify(result)
-            if answers.promised(self.blobs, job_id):
-                return still_queued(job_id)
-        raise NotFound(f"no recognition {job_id}: it never was, or was forgotten")
+        whole = lookup(self.blobs, job_id)
+        return still_queued(job_id) if whole is None else jsonify(answers.shown(whole))
+
+
+def lookup(blobs: Blobs, job_id: str) -> Json | None:
+    """The job's result as it was kept, encodings and all; None while it is queued. Raises `NotFound`."""
+    if JOB_ID.fullmatch(job_id):
+        if (whole := answers.stored_whole(blobs, job_id)) is not None:
+            return whole
+        if answers.promised(blobs, job_id):
+            return None
+    raise NotFound(f"no result {job_id}: it never was, or was forgotten: send the image again")
 
 
 def location(job: Job) -> str:

@@ -8,12 +8,13 @@ from flask import Blueprint, Response, url_for
 from facefleet import answers
 from facefleet.errors import NotFound
 from facefleet.model import Person, Rejection
+from facefleet.people import update
 from facefleet.ports import Blobs, People
 from facefleet.wire import Json
 from web_tier.auth import needs
-from web_tier.people import created, update
+from web_tier.people import created
 from web_tier.problems import Problem
-from web_tier.recognitions import JOB_ID
+from web_tier.recognitions import lookup
 from web_tier.uploads import json_object
 
 #: DynamoDB keeps 400 KB for a person: at 800 bytes each, rejections leave most of it to photos.
@@ -61,12 +62,10 @@ class RejectionViews:
 
 def _recognition(blobs: Blobs, job_id: str) -> Json:
     """The stored result with its encodings; raises `NotFound`, or the problem 409 while there is none yet."""
-    if JOB_ID.fullmatch(job_id):
-        if (whole := answers.stored_whole(blobs, job_id)) is not None:
-            return whole
-        if answers.promised(blobs, job_id):
-            raise Problem(409, "still_queued", "no worker has answered this yet: reject the answer once there is one")
-    raise NotFound(f"no recognition {job_id}: it never was, or was forgotten: send the image again")
+    whole = lookup(blobs, job_id)
+    if whole is None:
+        raise Problem(409, "still_queued", "no worker has answered this yet: reject the answer once there is one")
+    return whole
 
 
 def _face(whole: Json, body: dict[str, Any]) -> int:

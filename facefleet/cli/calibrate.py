@@ -15,14 +15,14 @@ from facefleet.recognition.calibration import LEAST_PEOPLE, calibrated
 from facefleet.recognition.choosing import Course
 from facefleet.recognition.encoder import Encoder, open_encoder
 from facefleet.recognition.labelled import Album, Labelled, albums, encoded, split_known, stranger_albums
-from facefleet.settings import Settings
+from facefleet.settings import LEAST_STRANGER_RATE, MOST_STRANGER_RATE, Settings
 
 #: Folders of this name in the folder hold the people, and those who are never enrolled.
 PEOPLE, STRANGERS = "people", "strangers"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 PNG = click.Path(dir_okay=False, writable=True, path_type=Path)
-RATE = click.FloatRange(0, 0.5, min_open=True)
+RATE = click.FloatRange(LEAST_STRANGER_RATE, MOST_STRANGER_RATE)
 
 
 @click.command()
@@ -45,9 +45,10 @@ def calibrate(
 ) -> None:
     """Measure error rates on FOLDER, and recommend the stranger rate to set for faces like these.
 
-    FOLDER holds a folder for each person, with photos; or the folders people/, so, and strangers/, with folders or
-    loose photos of people whom nobody enrols. People with too few photos are strangers, too. Nobody is used both for
-    choosing a threshold and for measuring it. Runs here, without the service.
+    FOLDER holds a folder for each person, with photos; or two folders: people/, with such folders, and strangers/,
+    with folders or loose photos of people who are never enrolled. People with too few photos are strangers, too, and
+    so is everybody to a gallery without them. Nobody is used both for choosing a threshold and for measuring it. Runs
+    here, without the service.
 
     \b
     Examples:
@@ -93,7 +94,7 @@ def _found(folder: Path, enrol: int) -> tuple[list[Album], list[Album]]:
             f"no photos in {folder}: it must hold a folder for each person, with photos inside, or the folders "
             f"{PEOPLE}/ and {STRANGERS}/"
         )
-    # Before anything is encoded: that takes minutes, and photos do not become more by it.
+    # Before anything is encoded: that takes minutes, and cannot make up for missing photos.
     _enough(sum(len(photos) > enrol for _, photos in people), enrol, "photos")
     return people, strangers
 

@@ -74,7 +74,9 @@ def enrol_all(client: Client, photos: list[tuple[str, Path]], *, force: bool = F
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Enrol also what is refused for its quality, or a likeness to others.")
+@click.option(
+    "--force", is_flag=True, help="Also enrol photos refused for poor quality or for being like somebody else's."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_obj
 def enrol(settings: Settings, folder: Path, *, force: bool, as_json: bool) -> None:

@@ -34,7 +34,7 @@ def show(found: Calibration, about: dict[str, Any], console: Console) -> None:
 def in_words(found: Calibration, about: dict[str, Any]) -> list[str]:
     """What was tried, how the built-in threshold fares, and what to set."""
     suits, rate, named = found.recommended, about["stranger_rate"], found.built_in.strangers_named
-    no_worse = named is not None and named.low <= rate <= named.high
+    keeps = named is not None and named.low <= rate <= named.high
     return [
         f"{about['people']} people with more than {about['enrol']} photos, {about['strangers']} others; "
         f"photos without a face: {about['photos_without_face']}.",
@@ -44,7 +44,7 @@ def in_words(found: Calibration, about: dict[str, Any]) -> list[str]:
         f"  threshold chosen here: {_measured(found.chosen)}",
         f"For a gallery of these {suits.people} people set {PREFIX}STRANGER_RATE={suits.stranger_rate:.2g}: "
         f"a base threshold of {suits.threshold:.3f}, which goes on to follow the gallery's size.",
-        *(["The built-in threshold does no worse, as far as these photos can tell."] if no_worse else []),
+        *(["The built-in threshold keeps to the wanted rate too, as far as these photos can tell."] if keeps else []),
     ]
 
 

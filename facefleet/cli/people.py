@@ -69,22 +69,22 @@ def erase(settings: Settings, person_id: str, *, yes: bool, as_json: bool) -> No
 
 
 @people.command()
-@click.argument("result_id")
+@click.argument("job_id")
 @click.option("--face", default=0, show_default=True, help="Which face of the photo, from 0: the largest.")
 @click.option("--person", help="Whom it does not show; without this, the person who was named.")
 @click.option("--json", "as_json", is_flag=True, help="The rejection, for scripts.")
 @click.pass_obj
-def reject(settings: Settings, result_id: str, *, face: int, person: str | None, as_json: bool) -> None:
+def reject(settings: Settings, job_id: str, *, face: int, person: str | None, as_json: bool) -> None:
     """Say that a face is not the person who was named; later answers heed it.
 
-    RESULT_ID stands behind each name that `facefleet send` tells.
+    JOB_ID stands behind each name that `facefleet send` tells.
 
     \b
     Examples:
       facefleet people reject 5e0cb7a1f1c24b6f9d0a3c5e7f901122
       facefleet people reject 5e0cb7a1f1c24b6f9d0a3c5e7f901122 --face 1 --person paul
     """
-    rejection = Client(settings).reject(result_id, face=face, person_id=person)
+    rejection = Client(settings).reject(job_id, face=face, person_id=person)
     if as_json:
         click.echo(json.dumps(rejection))
         return
@@ -95,8 +95,9 @@ def reject(settings: Settings, result_id: str, *, face: int, person: str | None,
 @people.command()
 @click.argument("person_id")
 @click.argument("rejection_id")
+@click.option("--json", "as_json", is_flag=True, help="What was undone, for scripts.")
 @click.pass_obj
-def unreject(settings: Settings, person_id: str, rejection_id: str) -> None:
+def unreject(settings: Settings, person_id: str, rejection_id: str, *, as_json: bool) -> None:
     """Undo a rejection: the face may be PERSON_ID again.
 
     \b
@@ -104,4 +105,7 @@ def unreject(settings: Settings, person_id: str, rejection_id: str) -> None:
       facefleet people unreject paul 5e0cb7a1f1c24b6f9d0a3c5e7f901122-0
     """
     Client(settings).unreject(person_id, rejection_id)
+    if as_json:
+        click.echo(json.dumps({"id": rejection_id, "person": person_id}))
+        return
     click.echo(f"undone: {rejection_id} is no rejection of {person_id} any more")

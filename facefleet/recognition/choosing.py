@@ -15,9 +15,8 @@ from facefleet.recognition.identification import Floats, base_threshold, strange
 from facefleet.recognition.labelled import Labelled
 from facefleet.recognition.rates import Rate, pooled, share_named, share_right, wilson
 from facefleet.recognition.trials import Part, Rule, Searches, Trial, joined
+from facefleet.settings import LEAST_STRANGER_RATE, MOST_STRANGER_RATE
 
-#: What `stranger_rate` may be set to, so that the built-in thresholds suit other faces than those they came from.
-LEAST_RATE, MOST_RATE = 1e-6, 0.5
 #: Distances that are all but the same have still some spread, or no curve could be drawn through them.
 LEAST_SPREAD = 1e-3
 
@@ -104,11 +103,6 @@ def built_in(stranger_rate: float) -> Chooser:
     return lambda part, trial, people: base_threshold(people, stranger_rate)
 
 
-def fixed(threshold: float) -> Chooser:
-    """Chooses this one."""
-    return lambda part, trial, people: threshold
-
-
 def cross_validated(
     known: Sequence[Labelled], strangers: Sequence[Labelled], choose: Chooser, course: Course
 ) -> list[tuple[Trial, float]]:
@@ -138,7 +132,7 @@ def recommended(
     part = trials.everybody(known, strangers)
     trial = trials.trial(part, course.rule, course.enrol, np.random.default_rng(course.seed))
     threshold = fitted(stranger_rate, course)(part, trial, len(known))
-    rate = min(max(strangers_named(threshold, len(known)), LEAST_RATE), MOST_RATE)
+    rate = min(max(strangers_named(threshold, len(known)), LEAST_STRANGER_RATE), MOST_STRANGER_RATE)
     return Recommended(len(known), threshold, rate, *mean_and_spread(part, course))
 
 

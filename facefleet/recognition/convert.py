@@ -20,17 +20,24 @@ from onnx import helper, numpy_helper
 from facefleet.errors import ServiceError, Unavailable
 from facefleet.recognition.network import (
     CONVERTED,
-    DIMENSIONS,
     FORM,
-    SIDE,
     TOLERANCE,
     check_chip,
-    distance,
     dlib_network,
+    largest_difference,
     onnx_network,
 )
 from facefleet.recognition.runtime import open_session
-from facefleet.recognition.weights import Convolution, Weights, checksum, read_weights, weights_file
+from facefleet.recognition.weights import (
+    CHIP_SIDE,
+    DIMENSIONS,
+    MODEL,
+    Convolution,
+    Weights,
+    checksum,
+    read_weights,
+    weights_file,
+)
 
 #: What dlib subtracts from red, green and blue, before it divides by 256 (dlib/dnn/input.h).
 MEANS = np.array((122.782, 117.001, 104.298))
@@ -48,7 +55,7 @@ def convert(source: Path, folder: Path) -> Path:
     reference = dlib_network(source)(check_chip())
     facts = {"source": checksum(source), "form": FORM, "encoding": reference.astype("<f4").tobytes().hex()}
     data = model(read_weights(source), facts).SerializeToString()
-    error = distance(onnx_network(open_session(data))(check_chip()), reference)
+    error = largest_difference(onnx_network(open_session(data))(check_chip()), reference)
     if not error <= TOLERANCE:
         raise Unavailable(f"ONNX Runtime does not encode as dlib does on this machine ({error:.1g} off)")
     path = folder / CONVERTED
@@ -92,7 +99,7 @@ class _Graph:
         x = self.node("Transpose", x, perm=[0, 3, 1, 2])
         x = self.node("Relu", self.convolve(x, filters, bias, stride=2))
         x = self.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
-        return x, _reduced(_reduced(SIDE, 7), 3)
+        return x, _reduced(_reduced(CHIP_SIDE, 7), 3)
 
     def block(self, x: str, side: int, first: Convolution, second: Convolution) -> tuple[str, int]:
         """Two convolutions and the shortcut past them, the smaller of which dlib pads with zeros; and the side."""
@@ -132,9 +139,9 @@ class _Graph:
         return output
 
     def proto(self) -> onnx.GraphProto:
-        chips = helper.make_tensor_value_info("chips", onnx.TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+        chips = helper.make_tensor_value_info("chips", onnx.TensorProto.UINT8, ["n", CHIP_SIDE, CHIP_SIDE, 3])
         encodings = helper.make_tensor_value_info("encodings", onnx.TensorProto.FLOAT, ["n", DIMENSIONS])
-        return helper.make_graph(self._nodes, "dlib-resnet-v1", [chips], [encodings], self._constants)
+        return helper.make_graph(self._nodes, MODEL, [chips], [encodings], self._constants)
 
 
 def _folded(convolution: Convolution) -> tuple[Parameters, Parameters]:

@@ -13,24 +13,26 @@ from facefleet.recognition.proposals import Proposer
 
 #: In pixels: dlib's detector, with the one upsampling that is usual, finds none smaller.
 SMALLEST = 40.0
-#: A proposal's side to that of dlib's box of the same face.
+#: A proposal's side to that of dlib's box of the same face, about.
 PROPOSED_SIDE = 1.6
 #: R-Net sees proposals from an image in which the smallest is so wide.
 SEEN_SIDE = 24.0
-#: dlib looks at so much more than the proposal, its side resampled to so many pixels.
+#: dlib looks at so much more than the proposal, its side resampled to so many pixels: dlib's window has 80, and a face
+#: then 75 or a little more or less, so that one size of the image is enough to find it.
 WIDER = 1.5
 LOOKED_AT = 120.0
 #: dlib says face from 0 on. Two networks have said so before, so it is asked to doubt a little less.
 LENIENCE = -0.1
-#: Where nothing is found, faces half as large are looked for, unless that takes an image of more pixels than these.
+#: Where nothing is found, faces half as large are looked for, unless that takes an image of more pixels than these:
+#: 30 ms.
 FINER = 0.5
 MAX_FINER_PIXELS = 500_000
-#: At last dlib looks all over an image of this longer side, or four times the picture's own.
+#: At last dlib looks all over an image of this longer side, or four times the picture's own: 64 pixels are enough then.
 WHOLE_SIDE = 640
 MAX_ENLARGED = 4
 #: dlib's own measures of one face found twice, from its file: IoU, and share of the smaller box.
 SHARED, COVERED = 0.33, 0.79
-#: Faces of one picture: what a crowd, or somebody hostile, may cost.
+#: Faces of one picture: a crowd, or somebody hostile, may cost a second.
 MAX_FACES = 200
 
 Found = tuple[float, Area]

@@ -13,14 +13,13 @@ from facefleet.model import Box
 from facefleet.recognition.detector import Detector
 from facefleet.recognition.images import Area, Picture, Pixels
 from facefleet.recognition.network import load_network
-from facefleet.recognition.weights import model_folder
+from facefleet.recognition.weights import CHIP_SIDE, model_folder
 
 #: 128 float32: faces of one person lie nearer to each other than to others' (http://blog.dlib.net/2017/02).
 Encoding = NDArray[np.float32]
 
-MODEL = "dlib-resnet-v1"
-#: A chip: what the network sees of a face, upright, with a quarter of its size around it.
-CHIP_SIDE, CHIP_PADDING = 150, 0.25
+#: A chip, what the network sees of a face, has a quarter of its size around it.
+CHIP_PADDING = 0.25
 #: A face is aligned from an image in which it is at least so wide, or from the full size: more a chip cannot show.
 ALIGNED_SIDE = 120.0
 #: What lies around a face that a chip may show, in widths of the face's box.
@@ -29,6 +28,8 @@ AROUND = 1.0
 
 @dataclass(frozen=True, slots=True)
 class EncodedFace:
+    """A face as it was found, its encoding, and the chip that this was made of."""
+
     box: Box
     encoding: Encoding
     #: What the network saw: uint8, shape (150, 150, 3).

@@ -1,19 +1,20 @@
 """The gallery: everybody enrolled, searched for the nearest. A frozen value; a change makes another."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import merge
 from math import exp, inf
 
 import numpy as np
 
 from facefleet.model import Changes, Person
-from facefleet.recognition.entries import Entry, entry
+from facefleet.recognition.entries import Entry, encodings, entry
 from facefleet.recognition.identification import scaled
-from facefleet.recognition.index import DIMENSIONS, Exact, Row, distances
+from facefleet.recognition.index import Exact, Row, row_distances
 from facefleet.recognition.snapshot import Snapshot
 
-#: How fast similarity falls around the threshold, where it is one half. A scale for people, not a probability.
+#: How fast similarity falls around the threshold, where it is one half: to 0.9 and 0.1 within 0.1 of distance. A scale
+#: for people, not a probability.
 STEEPNESS = 22.0
 #: Rows looked at beyond two for each person asked for: some are of one person, some of people gone or rejected.
 SPARE = 8
@@ -62,7 +63,7 @@ class Gallery:
 
     def after(self, changes: Changes) -> "Gallery":
         """The gallery once these changes are made; itself where there are none."""
-        if changes.complete:
+        if changes.read_everybody:
             raise ValueError("these changes do not tell everything: read everybody instead")
         if changes.version == self.version:
             return self
@@ -88,6 +89,7 @@ class Gallery:
             found = _people(hits, probe)
             if len(found) >= limit or complete:
                 return found[:limit]
+            # Seldom: somebody has many rows, or many of the nearest are gone.
             count *= 4
 
     def everybody(self) -> Iterator[Entry]:
@@ -102,20 +104,20 @@ class Gallery:
         numbers = {number for id in touched if (number := self._number(id)) is not None}
         kept = [place for place, owner in enumerate(self.owners) if owner not in touched]
         rows = self.index.rows if len(kept) == len(self.owners) else self.index.rows[kept]
-        return Gallery(
-            version,
-            self.snapshot,
-            self.hidden | numbers,
-            {id: one for id, one in self.entries.items() if id not in touched} | dict(entries),
-            Exact.of(np.concatenate([rows, *(one.rows for one in entries.values())])),
-            (*(self.owners[place] for place in kept), *(id for id, one in entries.items() for _ in one.rows)),
-            self.enrolled - self._enrolled_among(touched, numbers) + sum(len(one.rows) > 0 for one in entries.values()),
-            self.snapshot is not None and (self.erased or not entries.keys() >= set(removed)),
+        return replace(
+            self,
+            version=version,
+            hidden=self.hidden | numbers,
+            entries={id: one for id, one in self.entries.items() if id not in touched} | dict(entries),
+            index=Exact.of(np.concatenate([rows, *(one.rows for one in entries.values())])),
+            owners=(*(self.owners[place] for place in kept), *(id for id, one in entries.items() for _ in one.rows)),
+            enrolled=self.enrolled - self._enrolled_among(touched, numbers) + sum(map(_has_rows, entries.values())),
+            erased=self.snapshot is not None and (self.erased or not entries.keys() >= set(removed)),
         )
 
     def _enrolled_among(self, ids: Iterable[str], numbers: Iterable[int]) -> int:
         """How many of these, in the overlay and in the snapshot, have photos."""
-        overlaid = sum(id in self.entries and len(self.entries[id].rows) > 0 for id in ids)
+        overlaid = sum(id in self.entries and _has_rows(self.entries[id]) for id in ids)
         return overlaid + sum(self.snapshot is not None and self.snapshot.is_enrolled(number) for number in numbers)
 
     def _number(self, id: str) -> int | None:
@@ -151,8 +153,7 @@ def _people(hits: Iterable[Hit], probe: Row) -> tuple[tuple[Person, float], ...]
 def _is_rejected(person: Person, probe: Row, distance: float) -> bool:
     if not person.rejections:
         return False
-    rejected = np.frombuffer(b"".join(r.encoding for r in person.rejections), "<f4").reshape(-1, DIMENSIONS)
-    return float(distances(scaled(rejected), probe).min()) < distance
+    return float(row_distances(scaled(encodings(person.rejections)), probe).min()) < distance
 
 
 def _last(distances: Row, total: int) -> float:
@@ -166,6 +167,10 @@ def _order(hit: Hit) -> tuple[float, str]:
 
 def _id(one: Entry) -> str:
     return one.id
+
+
+def _has_rows(one: Entry) -> bool:
+    return len(one.rows) > 0
 
 
 def similarity(distance: float, threshold: float) -> float:

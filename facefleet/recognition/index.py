@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-DIMENSIONS = 128
+from facefleet.recognition.weights import DIMENSIONS
+
 #: Below so many rows BLAS is as quick as the shortlist, and needs no second library.
 QUANTISED_FROM = 20_000
 #: Rows that are compared exactly. In a million, the nearest stood at worst 30th among the quantised.
@@ -32,6 +33,8 @@ Numbers = NDArray[np.int64]
 
 
 class Index(Protocol):
+    """Numbered rows that are searched for the nearest: what `Exact` and `Quantised` are."""
+
     def __len__(self) -> int: ...
 
     def nearest(self, probe: Row, count: int) -> tuple[Numbers, Row]:
@@ -81,6 +84,7 @@ class Quantised:
         return int(self._codes.ntotal)
 
     def nearest(self, probe: Row, count: int) -> tuple[Numbers, Row]:
+        # Among quantised rows the order is not exact, so more are fetched than asked for.
         length = min(len(self), max(SHORTLIST, 4 * count))
         _, found = self._codes.search(probe[np.newaxis], length)
         numbers = np.sort(found[0][found[0] >= 0])
@@ -117,14 +121,14 @@ def blocks_of(count: int, size: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + size, count)) for start in range(0, count, size))
 
 
-def distances(rows: Rows, probe: Row) -> Row:
+def row_distances(rows: Rows, probe: Row) -> Row:
     """Euclidean, row by row: the same two encodings give the same number wherever they stand."""
     return np.asarray(np.linalg.norm(rows - probe, axis=1), np.float32)
 
 
 def _ordered(numbers: Numbers, rows: Rows, probe: Row, count: int) -> tuple[Numbers, Row]:
     """Ascending numbers put in order of distance, and cut behind the last that is as near as the count-th."""
-    near = distances(rows, probe)
+    near = row_distances(rows, probe)
     order = np.argsort(near, kind="stable")
     near = near[order]
     kept = int(np.searchsorted(near, near[count - 1], "right")) if count < len(near) else len(near)

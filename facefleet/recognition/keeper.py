@@ -4,16 +4,15 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from facefleet import keys
 from facefleet.errors import NotFound, Unavailable
 from facefleet.model import Changes, Person
 from facefleet.ports import MAX_CHANGES, Blobs, People
-from facefleet.recognition.encoder import MODEL
 from facefleet.recognition.entries import Entry, entry
 from facefleet.recognition.gallery import Gallery
 from facefleet.recognition.snapshot import BadSnapshot, Snapshot, load, write
+from facefleet.recognition.weights import MODEL
 
 #: People held in memory, where there is no snapshot: some 30 MB.
 MANY = 20_000
@@ -27,10 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Holds the gallery, and the store's snapshot of it.
-
-    A large snapshot is made on this machine, in `folder` or where temporary files lie, then put into the store.
-    """
+    """Holds the gallery, and sees to the store's snapshot of it."""
 
     def __init__(
         self,
@@ -40,14 +36,12 @@ class Keeper:
         model: str = MODEL,
         many: int = MANY,
         overlaid: int = OVERLAID,
-        folder: Path | None = None,
     ) -> None:
         self._people = people
         self._blobs = blobs
         self._model = model
         self._many = many
         self._overlaid = overlaid
-        self._folder = folder
         #: How many people more than allowed may lie over the snapshot, after making one has failed.
         self._respite = 0
         self.gallery = Gallery()
@@ -59,7 +53,7 @@ class Keeper:
         `Unavailable`, and the gallery stays as it was.
         """
         changes = self._people.changes(self.gallery.version)
-        if changes.complete:
+        if changes.read_everybody:
             found = self._from_store()
             self._take(self._from_everybody() if found is None else found)
         else:
@@ -72,7 +66,7 @@ class Keeper:
 
         Seconds for a million people, nothing where nobody was erased: to be called when there is nothing else to do.
         """
-        if self.gallery.erased and not self._respite:
+        if self.gallery.erased:
             self._renew()
 
     def _allowed(self) -> int:
@@ -104,9 +98,9 @@ class Keeper:
         snapshot = self._stored()
         if snapshot is None:
             return None
-        # A version from the future is from before everything was emptied: its changes are complete, too.
+        # A version from the future is from before everything was emptied: it tells to read everybody, too.
         changes = self._people.changes(snapshot.version)
-        if changes.complete or (clean and changes.removed):
+        if changes.read_everybody or (clean and changes.removed):
             return None
         return Gallery.on(snapshot).after(changes)
 
@@ -146,36 +140,24 @@ class Keeper:
             yield from page
             after = page[-1].id
             changes = self._people.changes(seen[-1].version)
-            if changes.complete:
+            if changes.read_everybody:
                 raise Unavailable("people change faster than they can be read: try again later")
             seen.append(changes)
 
     def _made(self, entries: Iterable[Entry], version: int) -> Snapshot:
-        """A snapshot of everybody, which the store has then as well; raises `Unavailable`."""
-        try:
-            with TemporaryDirectory(dir=self._folder) as folder:
-                path, kept = Path(folder) / "snapshot", Path(folder) / "kept"
-                write(entries, path, version=version, model=self._model)
-                kept.hardlink_to(path)
-                self._publish(path, version)
-                # The store's own copy rather than ours, which might lie on disk once more for as long as it is open.
-                stored = self._stored()
-                if stored is not None and stored.version == version:
-                    return stored
-                return load(kept, model=self._model)
-        except Unavailable:
-            raise
-        except OSError as e:
-            raise Unavailable(f"a snapshot of the gallery cannot be made ({e}): is the disk full?") from e
+        """A snapshot of everybody, which others find in the store, too; raises `Unavailable`."""
+        made: list[Snapshot] = []
 
-    def _publish(self, path: Path, version: int) -> None:
-        """Puts the snapshot where others find it, unless it holds somebody erased since."""
-        if self._is_outlived(version):
-            return
-        self._blobs.put_file(keys.SNAPSHOT, path)
+        def fill(path: Path) -> None:
+            write(entries, path, version=version, model=self._model)
+            # Opened before anybody may replace or delete it.
+            made.append(load(path, model=self._model))
+
+        self._blobs.put_file(keys.SNAPSHOT, fill)
         # Whoever erases somebody deletes the snapshot afterwards, and ours may have come behind that.
         if self._is_outlived(version):
             self._blobs.delete(keys.SNAPSHOT)
+        return made[0]
 
     def _is_outlived(self, version: int) -> bool:
         """Whether anybody was erased since, or may have been."""
@@ -183,4 +165,4 @@ class Keeper:
             changes = self._people.changes(version)
         except Unavailable:
             return True
-        return changes.complete or bool(changes.removed)
+        return changes.read_everybody or bool(changes.removed)

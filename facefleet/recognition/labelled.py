@@ -11,6 +11,7 @@ from facefleet.errors import BadImage
 from facefleet.imagefile import SUFFIXES
 from facefleet.recognition.encoder import EncodedFace, Encoder
 from facefleet.recognition.images import Picture
+from facefleet.recognition.weights import DIMENSIONS
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,7 +52,7 @@ def encoded(
             encodings.append(_encoding(photo.read_bytes(), encode, max_pixels))
             done()
         faces = [encoding for encoding in encodings if encoding is not None]
-        rows = np.array(faces, dtype=np.float32) if faces else np.empty((0, 128), np.float32)
+        rows = np.array(faces, dtype=np.float32) if faces else np.empty((0, DIMENSIONS), np.float32)
         people.append(Labelled(name, rows, faceless=len(encodings) - len(faces)))
     return people
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facefleet.errors import Unavailable
 from facefleet.recognition.runtime import Session, open_session
-from facefleet.recognition.weights import checksum, weights_file
+from facefleet.recognition.weights import CHIP_SIDE, DIMENSIONS, MODEL, checksum, weights_file
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,9 @@ Encodings = NDArray[np.float32]
 #: The seam: whoever makes encodings of chips looks like this. Any number of chips, none among them.
 Network = Callable[[Chips], Encodings]
 
-CONVERTED = "dlib-resnet-v1.onnx"
+CONVERTED = f"{MODEL}.onnx"
 #: The form of the converted file. Another number, and every kept file is made anew.
 FORM = "1"
-SIDE = 150
-DIMENSIONS = 128
 #: Chips encoded at once. A photo with 100 faces takes no more memory than one with 8; 16 would be 2 % faster.
 BATCH = 8
 #: How far an encoding may lie from dlib's, per number. On faces they differ by 6e-7 at most.
@@ -86,7 +84,7 @@ def onnx_network(session: Session) -> Network:
 
 def check_chip() -> Chips:
     """A batch of one chip that looks somewhat like a face: nobody's, and the same on every machine."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
+    rows, columns = np.mgrid[:CHIP_SIDE, :CHIP_SIDE]
 
     def oval(row: int, column: int, height: int, width: int) -> NDArray[np.int64]:
         # Whole numbers alone: the last bit of an exponential differs between machines.
@@ -102,8 +100,8 @@ def check_chip() -> Chips:
     return colours.clip(0, 255).astype(np.uint8)[np.newaxis]
 
 
-def distance(encodings: Encodings, reference: Encodings) -> float:
-    """The largest difference of any number; NaN where one is."""
+def largest_difference(encodings: Encodings, reference: Encodings) -> float:
+    """Of any number of the encodings; NaN where one is."""
     return float(np.abs(encodings - reference).max())
 
 
@@ -135,7 +133,7 @@ def _opened(path: Path, wanted: str) -> Converted | None:
             return None
         recorded = np.frombuffer(bytes.fromhex(facts["encoding"]), "<f4").reshape(1, DIMENSIONS)
         encode = onnx_network(session)
-        return Converted(encode, distance(encode(check_chip()), recorded))
+        return Converted(encode, largest_difference(encode(check_chip()), recorded))
     except Exception as e:  # of a damaged file: ONNX Runtime's errors, and many builtins, have no other class in common
         log.info("%s cannot be used: %s", path, e)
         return None

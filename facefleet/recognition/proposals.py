@@ -6,15 +6,13 @@ sizes, R-Net at those 24 pixels wide that are left. The weights are those of the
 """
 
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facefleet.errors import Unavailable
 from facefleet.recognition.images import REDUCING_GAP, Pixels
+from facefleet.recognition.packages import folder_of
 from facefleet.recognition.runtime import Session, open_session
 
 #: float32, shape (n, 4): left, top, right, bottom.
@@ -39,7 +37,7 @@ SHARED_IN_SIZE, SHARED = 0.5, 0.6
 class Proposer:
     def __init__(self) -> None:
         """Raises `Unavailable` where the weights are missing."""
-        folder = _weights()
+        folder = folder_of("mtcnnruntime") / "weights"
         self._p_net = open_session(folder / "pnet.onnx")
         self._r_net = open_session(folder / "rnet.onnx")
 
@@ -75,14 +73,6 @@ class Proposer:
         values = (np.float32(1 / 128) * pixels - np.float32(127.5 / 128)).transpose(0, 3, 1, 2)
         shifts, probabilities = network.run(None, {"input": np.ascontiguousarray(values)})
         return shifts, probabilities
-
-
-def _weights() -> Path:
-    """Where the weights lie. The package is found and not imported: it would import OpenCV."""
-    spec = find_spec("mtcnnruntime")
-    if spec is None or spec.origin is None:
-        raise Unavailable("the detector's weights are missing: pip install -r requirements.txt")
-    return Path(spec.origin).parent / "weights"
 
 
 def _sizes(image: Image.Image, scale: float) -> Iterator[tuple[Image.Image, float]]:

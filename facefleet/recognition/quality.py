@@ -83,7 +83,7 @@ def check_quality(face: EncodedFace) -> None:
     if bright > BRIGHTEST:
         raise _refusal(
             "face_too_bright",
-            f"the face's brightness is {bright} of 255, at most {BRIGHTEST} will do: send a photo exposed for less",
+            f"the face's brightness is {bright} of 255, at most {BRIGHTEST} will do: send a less exposed photo",
         )
     if sharp < SOFTEST:
         raise _refusal(

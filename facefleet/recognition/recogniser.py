@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from facefleet.model import Candidate, Face, Person
 from facefleet.recognition.encoder import EncodedFace, Encoder
 from facefleet.recognition.gallery import similarity
-from facefleet.recognition.identification import base_threshold, scaled, threshold_in_force
+from facefleet.recognition.identification import base_threshold, threshold_in_force
 from facefleet.recognition.images import Picture
 from facefleet.recognition.keeper import Keeper
 
 
 @dataclass(frozen=True)
 class Limits:
+    """What an image may be, and how sure a name must be; the settings of these names."""
+
     max_pixels: int
     #: Share of strangers that may be given a name; the threshold follows it, and the gallery's size.
     stranger_rate: float = 0.01
@@ -32,12 +34,15 @@ class Recogniser:
         return self._keeper.gallery.version
 
     def refresh(self) -> None:
-        """Learns what changed; every job asks before it identifies, so that somebody just enrolled is known at once."""
+        """Learns what changed."""
         self._keeper.refresh()
 
     def recognise(self, data: bytes, *, top_k: int = 0) -> tuple[Face, ...]:
-        """The image's faces, largest first, each with who it is; raises `BadImage`."""
-        return tuple(self.identify(face, top_k=top_k) for face in self.faces(data))
+        """The image's faces, largest first, each with who it is by now; raises `BadImage`."""
+        faces = self.faces(data)
+        # Only now, so that somebody just enrolled is known, and somebody erased meanwhile is not named any more.
+        self.refresh()
+        return tuple(self.identify(face, top_k=top_k) for face in faces)
 
     def faces(self, data: bytes) -> list[EncodedFace]:
         """The image's faces, largest first; raises `BadImage`."""
@@ -47,7 +52,7 @@ class Recogniser:
     def identify(self, face: EncodedFace, *, top_k: int = 0) -> Face:
         """Who this face is."""
         # Two at least: the second tells how sure the first is.
-        nearest = self._keeper.gallery.nearest(scaled(face.encoding), max(2, top_k))
+        nearest = self._keeper.gallery.nearest(face.encoding, max(2, top_k))
         threshold = self._threshold(nearest[1][1] if len(nearest) > 1 else None)
         found = Face(
             face.box,

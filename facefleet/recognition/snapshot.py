@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import accumulate
 from mmap import ACCESS_READ, mmap
@@ -25,7 +26,8 @@ from facefleet.errors import ServiceError
 from facefleet.model import Person
 from facefleet.recognition import index
 from facefleet.recognition.entries import Entry, person_of
-from facefleet.recognition.index import DIMENSIONS, Exact, Index, Numbers, Quantised, Rows
+from facefleet.recognition.index import Exact, Index, Numbers, Quantised, Rows
+from facefleet.recognition.weights import DIMENSIONS
 
 MAGIC = b"facefleet gallery\n"
 FORMAT = 1
@@ -63,7 +65,7 @@ class Header:
         return list(accumulate(sizes, initial=HEADER_BYTES))
 
     def dump(self) -> bytes:
-        body = json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
+        body = json.dumps(asdict(self)).encode()
         return (MAGIC + sha256(body).digest() + body).ljust(HEADER_BYTES)
 
     @classmethod
@@ -145,14 +147,8 @@ class Snapshot:
 
     def number(self, id: str) -> int | None:
         """Somebody's number; None if nobody has this id."""
-        low, high = 0, self._people
-        while low < high:
-            middle = (low + high) // 2
-            if self.id(middle) < id:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < self._people and self.id(low) == id else None
+        place = bisect_left(range(self._people), id, key=self.id)
+        return place if place < self._people and self.id(place) == id else None
 
     def is_enrolled(self, number: int) -> bool:
         """Whether the person has any photo."""

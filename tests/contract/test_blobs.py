@@ -211,13 +211,21 @@ def test_what_is_no_key_is_refused(blobs: Blobs, key: str) -> None:
             use(key)
 
 
-def test_a_file_becomes_a_blob_and_is_gone(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_file_becomes_a_blob(blobs: Blobs) -> None:
     with holding(blobs, {"state/a": b"old"}):
-        file = tmp_path / "made"
-        file.write_bytes(b"new")
-        blobs.put_file("state/a", file)
+        blobs.put_file("state/a", lambda path: path.write_bytes(b"new"))
         assert blobs.get("state/a") == b"new"
-        assert not file.exists()
+
+
+def test_a_file_whose_making_fails_leaves_the_blob_as_it_was(blobs: Blobs) -> None:
+    def fill(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+
+    with holding(blobs, {"state/a": b"old"}):
+        with pytest.raises(ZeroDivisionError):
+            blobs.put_file("state/a", fill)
+        assert blobs.get("state/a") == b"old"
 
 
 def test_a_blob_held_open_stays_as_it_was(blobs: Blobs) -> None:

@@ -108,7 +108,7 @@ def test_the_names_of_the_erased_are_forgotten_after_a_while(backend: Backend, s
     backend.people.delete("other")
     assert b"zacharias" not in everything_in(settings.data)
     # Who knew him still can not be told that he is gone: they get everybody.
-    assert backend.people.changes(first.version).complete
+    assert backend.people.changes(first.version).read_everybody
 
 
 def an_hour_passes(database: Path) -> None:

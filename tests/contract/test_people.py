@@ -98,7 +98,7 @@ def test_who_missed_more_than_a_list_holds_is_to_read_everybody(
 ) -> None:
     monkeypatch.setattr("facefleet.backends.embedded.people.MAX_CHANGES", 2)
     one, two, three = put(people, "one", "two", "three")
-    assert people.changes(0) == Changes(three.version, complete=True)
+    assert people.changes(0) == Changes(three.version, read_everybody=True)
     assert people.changes(one.version) == Changes(three.version, (two, three))
 
 
@@ -113,7 +113,7 @@ def test_changes_tell_who_is_gone(people: People) -> None:
     anna = put(people, "paul", "anna")[1]
     people.delete("paul")
     changes = people.changes(anna.version)
-    assert (changes.people, changes.removed, changes.complete) == ((), ("paul",), False)
+    assert (changes.people, changes.removed, changes.read_everybody) == ((), ("paul",), False)
     assert changes.version > anna.version
     assert people.changes(changes.version).removed == ()
 
@@ -128,7 +128,7 @@ def test_somebody_erased_and_enrolled_again_is_not_gone(people: People) -> None:
 def test_a_version_from_the_future_gets_everybody(people: People) -> None:
     """It is from before everything was emptied: what the reader has is of no use."""
     (paul,) = put(people, "paul")
-    assert people.changes(99) == Changes(paul.version, complete=True)
+    assert people.changes(99) == Changes(paul.version, read_everybody=True)
 
 
 def test_everybody_is_erased_at_once(people: People) -> None:
@@ -154,7 +154,7 @@ def test_who_follows_the_changes_knows_what_is_there(people: People, steps: list
         if look:
             changes = people.changes(version)
             known = {k: p for k, p in known.items() if k not in changes.removed}
-            known.update({person.id: person for person in people.list() if changes.complete})
+            known.update({person.id: person for person in people.list() if changes.read_everybody})
             known.update({person.id: person for person in changes.people})
             version = changes.version
     assert known == {person.id: person for person in people.list()}

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from services import Service, running
@@ -37,3 +38,27 @@ def chromium() -> str:
     if path is None:
         pytest.skip("no chromium: apt-get install chromium")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    from pages import browsing
+
+    with browsing(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    """What the console complained of, also of anything loaded from elsewhere. A rest at the end fails the test."""
+    errors: list[str] = []
+    yield errors
+    assert errors == []
+
+
+@pytest.fixture
+def page(browser: Any, service: Service, errors: list[str]) -> Iterator[Any]:
+    from pages import page_at
+
+    with page_at(browser, service.url, errors) as page:
+        yield page

@@ -2,36 +2,16 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from pages import ANSWERED, PHONE, browsing, choose, expect, page_at, tab_to
+from pages import ANSWERED, PHONE, choose, expect, tab_to
 from PIL import ExifTags, Image
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with browsing(chromium) as browser:
-        yield browser
-
-
-@pytest.fixture
-def errors() -> Iterator[list[str]]:
-    """What the console complained of, also of anything loaded from elsewhere. A rest at the end fails the test."""
-    errors: list[str] = []
-    yield errors
-    assert errors == []
-
-
-@pytest.fixture
-def page(browser: Any, service: Any, errors: list[str]) -> Iterator[Any]:
-    with page_at(browser, service.url, errors) as page:
-        yield page
 
 
 def drop(page: Any, photo: Path) -> None:

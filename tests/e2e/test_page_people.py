@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import ANSWERED, PHONE, browsing, choose, expect, page_at, tab_to
+from pages import ANSWERED, PHONE, choose, expect, tab_to
 from services import Service
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -20,24 +20,12 @@ BLURRED = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with browsing(chromium) as browser:
-        yield browser
-
-
 @pytest.fixture
 def errors() -> Iterator[list[str]]:
     """What the console complained of, but for the refusals that the browser itself writes there."""
     errors: list[str] = []
     yield errors
     assert [error for error in errors if "status of 4" not in error] == []
-
-
-@pytest.fixture
-def page(browser: Any, service: Service, errors: list[str]) -> Iterator[Any]:
-    with page_at(browser, service.url, errors) as page:
-        yield page
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Not this person: a wrong name is taken note of, heeded from then on, and undone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,9 +36,8 @@ def full(service: Service, ask: Ask) -> Iterator[str]:
     """Somebody with as many rejections as are kept."""
     ask("POST", "/v1/people", json={"id": "full"})
     people = service.backend.people
-    person = people.get("full")
     rejections = tuple(Rejection(f"{uuid4().hex}-0", ENCODING) for _ in range(100))
-    people.put(type(person)(person.id, person.name, version=person.version, rejections=rejections))
+    people.put(replace(people.get("full"), rejections=rejections))
     yield "full"
     ask("DELETE", "/v1/people/full")
 

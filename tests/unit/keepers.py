@@ -51,15 +51,13 @@ class Place:
         self.root = root
         self.people = SqlitePeople(root / "people.db")
         self.blobs = DirectoryBlobs(root / "blobs", {})
-        self.folder = root / "making"
-        self.folder.mkdir()
 
     def start(
         self, people: People | None = None, blobs: Blobs | None = None, *, many: int = 3, overlaid: int = 1
     ) -> Keeper:
         """A worker just started: `many` people fit its memory, `overlaid` may lie over a snapshot."""
         people, blobs = people or self.people, blobs or self.blobs
-        keeper = Keeper(people, blobs, model="ours", many=many, overlaid=overlaid, folder=self.folder)
+        keeper = Keeper(people, blobs, model="ours", many=many, overlaid=overlaid)
         keeper.refresh()
         return keeper
 
@@ -92,13 +90,16 @@ class Busy(SqlitePeople):
 
 
 class Full(DirectoryBlobs):
-    """A disk without room; `tries` says how often somebody hoped for some."""
+    """A disk without room, until it has some; `tries` says how often somebody hoped for it."""
 
     tries = 0
+    has_room = False
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
         self.tries += 1
-        raise Unavailable("the disk is full")
+        if not self.has_room:
+            raise Unavailable("the disk is full")
+        super().put_file(key, fill)
 
 
 class Overtaken(DirectoryBlobs):
@@ -108,7 +109,7 @@ class Overtaken(DirectoryBlobs):
         super().__init__(root, {})
         self._people, self._erased = people, erased
 
-    def put_file(self, key: str, path: Path) -> None:
+    def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
         self._people.delete(self._erased)
         self.delete(key)
-        super().put_file(key, path)
+        super().put_file(key, fill)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
+from bench.openset import NEAREST
 from facefleet.cli.figures import draw, in_words, report
 from facefleet.model import Box
 from facefleet.recognition import trials
@@ -18,7 +19,6 @@ from facefleet.recognition.choosing import (
     built_in,
     cross_validated,
     fitted,
-    fixed,
     measured,
     observed,
     outsiders,
@@ -95,14 +95,14 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others(
 
 def test_no_enrolled_photo_is_searched_for(known: list[Labelled]) -> None:
     """Enrolled and asked for at once it would lie at no distance: nobody could be told wrong."""
-    trial = trials.trial(trials.everybody(known, []), trials.NEAREST, 3, np.random.default_rng(1))
+    trial = trials.trial(trials.everybody(known, []), NEAREST, 3, np.random.default_rng(1))
     assert trial.mated.named_from.min() > 0.01
     assert len(trial.mated.person) == 3 * len(known) == len(np.unique(trial.mated.photo))
 
 
 def test_a_photo_without_a_face_is_a_known_person_not_named(known: list[Labelled]) -> None:
     half_faceless = [Labelled(person.name, person.encodings, faceless=3) for person in known]
-    found = measured(cross_validated(half_faceless, [], fixed(9.0), COURSE), left_out=True)
+    found = measured(cross_validated(half_faceless, [], lambda *_: 9.0, COURSE), left_out=True)
     assert rate(found.known_right).value == 0.5
     assert rate(found.strangers_named).value == 1.0
 
@@ -223,7 +223,7 @@ def test_the_picture_is_a_png_file(calibration: Calibration, tmp_path: Path) -> 
 
 
 def test_a_measurement_without_strangers_or_people_left_out_has_no_rate_of_them(known: list[Labelled]) -> None:
-    found = measured(cross_validated(known, [], fixed(0.5), COURSE), left_out=False)
+    found = measured(cross_validated(known, [], lambda *_: 0.5, COURSE), left_out=False)
     assert isinstance(found, Measured) and found.strangers_named is None
 
 

@@ -79,7 +79,9 @@ def test_somebody_erased_while_a_worker_looks_is_not_named(backend: Backend, pho
         erase_person(backend.people, backend.blobs, "paul")
         return [EncodedFace(BOX, np.zeros(128, np.float32), np.zeros((150, 150, 3), np.uint8))]
 
-    recogniser = Recogniser(erased_meanwhile, Keeper(backend.people, backend.blobs), Limits(10**8, threshold=0.5))
+    keeper = Keeper(backend.people, backend.blobs)
+    keeper.refresh()
+    recogniser = Recogniser(erased_meanwhile, keeper, Limits(10**8, threshold=0.5))
     process = Processor(recogniser, backend.people, backend.blobs)
     assert process(a_job("1"), (photos / "obama.jpg").read_bytes()).answer == "unknown"
 

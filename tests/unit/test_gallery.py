@@ -120,7 +120,7 @@ def test_a_gallery_without_changes_is_itself() -> None:
 
 def test_changes_that_do_not_tell_everything_are_refused() -> None:
     with pytest.raises(ValueError, match="read everybody"):
-        Gallery().after(Changes(7, complete=True))
+        Gallery().after(Changes(7, read_everybody=True))
 
 
 def test_the_gallery_before_a_change_stays_as_it_was() -> None:
@@ -133,7 +133,7 @@ def test_the_gallery_before_a_change_stays_as_it_was() -> None:
 def test_a_person_is_known_without_their_photos() -> None:
     """So that nobody leans on what a snapshot cannot have."""
     paul = replace(person("paul", at(1), rejected=[at(2)], version=3), attributes={"major": "physics", "tags": [1]})
-    assert in_memory([paul]).person("paul") == replace(paul, photos=())
+    assert in_memory([paul]).person("paul") == replace(paul, photos=(), version=0)
 
 
 PEOPLE = st.dictionaries(st.sampled_from(IDS), st.lists(st.integers(0, 9), max_size=3), max_size=6)

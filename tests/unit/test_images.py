@@ -1,96 +1,77 @@
-"""From bytes to upright RGB pixels: what is refused, with which code, and what becomes of the rest."""
+"""From bytes to upright RGB pixels: what is refused, with which code, and where the pixels of the rest stand."""
 
-import struct
-import zlib
-from io import BytesIO
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pictures
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pictures import UPRIGHT, file_of, picture, turned
 from PIL import Image
 
 from facefleet import imagefile
 from facefleet.errors import BadImage
-from facefleet.recognition.images import Pixels, decode, shrink
+from facefleet.recognition.images import Picture, Pixels
 
 MAX_PIXELS = 1_000_000
-ORIENTATION = 0x0112
-#: Red above left, green above right, blue below left, white below right: how it should look, upright.
-CORNERS = np.kron(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8), np.ones((8, 12, 1)))
-UPRIGHT = Image.fromarray(CORNERS.astype(np.uint8))
-#: How a sensor lies for each of EXIF's orientations: what makes the file out of the upright image.
-AS_STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
+#: How long a JPEG may be that is decoded at first at this fraction of its size.
+LENGTHS = {1: 896, 2: 2000, 4: 4000, 8: 8000}
+#: The side of the one red square of a picture whose geometry is looked at.
+MARK = 32
+#: JPEG as it changes an image least.
+BEST = {"quality": 95, "subsampling": 0}
+PLAIN = picture(Image.new("RGB", (200, 100)))
+law = settings(deadline=None)
+
+Point = tuple[float, float]
+Margins = tuple[int, int, int, int]
 
 
-def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
-    file = BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
+def pixels_of(data: bytes) -> Pixels:
+    """All of it, at full size."""
+    picture = Picture(data, max_pixels=MAX_PIXELS)
+    return np.asarray(picture.whole(picture.longer_side))
 
 
-def turned(orientation: int, format: str = "PNG", **options: Any) -> bytes:
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    turn = AS_STORED[orientation]
-    return encoded(UPRIGHT if turn is None else UPRIGHT.transpose(turn), format, exif=exif, **options)
+def look_at(data: bytes) -> None:
+    """All that one may do with an image: it gives RGB pixels, or raises `BadImage`."""
+    picture = Picture(data, max_pixels=MAX_PIXELS)
+    middle = (picture.width / 4, picture.height / 4, picture.width * 3 / 4, picture.height)
+    for pixels in (np.asarray(picture.whole(20)), picture.part(middle, 0.7)[0], picture.cut(middle, 1)[0]):
+        assert (pixels.dtype.name, pixels.ndim, pixels.shape[2]) == ("uint8", 3, 3)
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A file that ends where its pixels should begin."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    checked = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    return b"\x89PNG\r\n\x1a\n" + checked + struct.pack(">I", 999) + b"IDAT"
-
-
-def code_of(data: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
-    """What the worker says; the door says the same, where a header is enough to know."""
-    with pytest.raises(BadImage) as refused:
-        decode(data, max_pixels=max_pixels)
-    return refused.value.code
-
-
-@pytest.mark.parametrize("orientation", AS_STORED)
+@pytest.mark.parametrize("orientation", pictures.AS_STORED)
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 def test_a_photo_stands_upright_however_the_camera_was_held(orientation: int, format: str) -> None:
-    options = {} if format == "PNG" else {"quality": 100}
-    pixels = decode(turned(orientation, format, **options), max_pixels=MAX_PIXELS)
+    pixels = pixels_of(turned(UPRIGHT, orientation, format, quality=100))
     assert pixels.shape == (16, 24, 3)
     # The middles of the four corners: lossy formats smear their edges.
-    assert np.abs(pixels[4::8, 6::12].astype(int) - CORNERS[4::8, 6::12]).max() < 40
+    assert np.abs(pixels[4::8, 6::12].astype(int) - pictures.CORNERS[4::8, 6::12]).max() < 40
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_orientation_that_there_is_not_turns_nothing(orientation: int) -> None:
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    assert np.array_equal(decode(encoded(UPRIGHT, exif=exif), max_pixels=MAX_PIXELS), CORNERS)
+    assert np.array_equal(pixels_of(turned(UPRIGHT, orientation)), pictures.CORNERS)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "MPO"])
 def test_every_format_that_we_promise_is_read(format: str) -> None:
-    data = encoded(UPRIGHT, format, **({"save_all": True, "append_images": [UPRIGHT]} if format == "MPO" else {}))
+    data = file_of(UPRIGHT, format, **({"save_all": True, "append_images": [UPRIGHT]} if format == "MPO" else {}))
     imagefile.check(data, max_pixels=MAX_PIXELS)
-    assert decode(data, max_pixels=MAX_PIXELS).shape == (16, 24, 3)
+    assert pixels_of(data).shape == (16, 24, 3)
 
 
 @pytest.mark.parametrize("format", ["TIFF", "PPM", "ICO", "TGA", "PDF"])
 def test_a_format_that_we_do_not_promise_is_no_image(format: str) -> None:
-    assert code_of(encoded(UPRIGHT, format)) == "not_an_image"
+    with pytest.raises(BadImage, match="not an image"):
+        look_at(file_of(UPRIGHT, format))
 
 
-@pytest.mark.parametrize("check", [imagefile.check, decode], ids=["door", "worker"])
+@pytest.mark.parametrize("check", [imagefile.check, Picture], ids=["door", "worker"])
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -99,8 +80,8 @@ def test_a_format_that_we_do_not_promise_is_no_image(format: str) -> None:
         (b"\xff\xd8", "not_an_image"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image"),
         (bytes(5000), "not_an_image"),
-        (png_header(60_000, 60_000), "too_many_pixels"),
-        (png_header(1_000, 1_001), "too_many_pixels"),
+        (pictures.png_header(60_000, 60_000), "too_many_pixels"),
+        (pictures.png_header(1_000, 1_001), "too_many_pixels"),
     ],
     ids=["empty", "text", "two bytes", "svg", "zeros", "bomb", "a row too many"],
 )
@@ -110,39 +91,38 @@ def test_what_is_no_image_of_ours_says_why(check: Any, data: bytes, code: str) -
     assert refused.value.code == code
 
 
-def test_as_many_pixels_as_allowed_are_allowed() -> None:
-    imagefile.check(png_header(1_000, 1_000), max_pixels=MAX_PIXELS)
-
-
-def test_the_door_reads_the_header_alone() -> None:
+def test_the_door_reads_the_header_alone_and_lets_in_as_many_pixels_as_allowed() -> None:
     """Pixels that are missing are for the worker to find."""
-    imagefile.check(png_header(24, 16), max_pixels=MAX_PIXELS)
-    assert code_of(png_header(24, 16)) == "damaged_image"
+    imagefile.check(pictures.png_header(1_000, 1_000), max_pixels=MAX_PIXELS)
+    with pytest.raises(BadImage, match="damaged"):
+        look_at(pictures.png_header(1_000, 1_000))
 
 
-@pytest.mark.parametrize("name", ["obama.jpg", "32bit.png"])
+@pytest.mark.parametrize("name", ["obama.jpg", "biden.jpg", "32bit.png"])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
-def test_a_photo_that_was_cut_short_is_damaged(photos: Path, name: str, share: float) -> None:
+def test_a_photo_that_was_cut_short_is_damaged_however_one_looks_at_it(photos: Path, name: str, share: float) -> None:
     data = (photos / name).read_bytes()
-    assert code_of(data[: int(len(data) * share)], max_pixels=50_000_000) == "damaged_image"
+    for verb, *arguments in (("whole", 99), ("part", (0, 0, 9, 9), 1), ("cut", (0, 0, 9, 9), 0.1)):
+        with pytest.raises(BadImage, match="damaged"):
+            getattr(Picture(data[: int(len(data) * share)], max_pixels=50_000_000), verb)(*arguments)
 
 
 @pytest.mark.parametrize(
     ("mode", "format"),
-    [("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("CMYK", "JPEG"), ("P", "GIF")],
+    [(mode, "PNG") for mode in ("RGB", "RGBA", "P", "L", "LA", "1")]
+    + [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("P", "GIF")],
 )
 def test_every_mode_becomes_rgb(mode: str, format: str) -> None:
-    grey = Image.new("RGB", (8, 6), (153, 153, 153)).convert(mode)
-    pixels = decode(encoded(grey, format), max_pixels=MAX_PIXELS)
-    assert (pixels.dtype, pixels.shape) == (np.uint8, (6, 8, 3))
-    assert np.abs(pixels.astype(int) - 153).max() <= 2
+    grey = Image.new("RGB", (8, 6), (255, 255, 255) if mode == "1" else (153, 153, 153))
+    pixels = pixels_of(file_of(grey.convert(mode), format))
+    assert (pixels.dtype.name, pixels.shape) == ("uint8", (6, 8, 3))
+    assert np.abs(pixels.astype(int) - grey.getpixel((0, 0))).max() <= 2
 
 
 @pytest.mark.parametrize("value", [0, 64, 128, 255])
 def test_sixteen_bits_keep_their_brightness(value: int) -> None:
     """Scanners and scientific cameras write these; 257 times a byte is the same grey."""
-    deep = Image.fromarray(np.full((6, 8), value * 257, np.uint16))
-    pixels = decode(encoded(deep), max_pixels=MAX_PIXELS)
+    pixels = pixels_of(file_of(Image.fromarray(np.full((6, 8), value * 257, np.uint16))))
     assert np.abs(pixels.astype(int) - value).max() <= 1
 
 
@@ -153,53 +133,125 @@ def test_sixteen_bits_keep_their_brightness(value: int) -> None:
 @example(b"BM" + bytes(60))
 def test_bytes_by_chance_are_a_bad_image_and_nothing_else(data: bytes) -> None:
     with pytest.raises(BadImage):
-        decode(data, max_pixels=MAX_PIXELS)
+        look_at(data)
 
 
-FILES = {
-    "JPEG": turned(6, "JPEG"),
-    "PNG": turned(6, "PNG"),
-    "WEBP": turned(6, "WEBP"),
-    "GIF": encoded(UPRIGHT, "GIF"),
-    "BMP": encoded(UPRIGHT, "BMP"),
-}
-CHANGES = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4)
+FILES = {format: turned(UPRIGHT, 6, format) for format in ("JPEG", "PNG", "WEBP")}
+FILES |= {format: file_of(UPRIGHT, format) for format in ("GIF", "BMP")}
+CHANGE = st.tuples(st.integers(0, 400), st.integers(0, 255))
 
 
 # Pillow says on stderr what it thinks of a damaged header; to us it is an image or it is not.
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@given(format=st.sampled_from(sorted(FILES)), changes=CHANGES)
+@law
+@given(format=st.sampled_from(sorted(FILES)), changes=st.lists(CHANGE, min_size=1, max_size=4))
 def test_a_damaged_file_is_an_image_or_a_bad_one_and_nothing_else(format: str, changes: list[tuple[int, int]]) -> None:
     data = bytearray(FILES[format])
     for at, value in changes:
         data[at % len(data)] = value
-    try:
-        pixels = decode(bytes(data), max_pixels=MAX_PIXELS)
-    except BadImage:
-        return
-    assert (pixels.dtype, pixels.ndim, pixels.shape[2]) == (np.uint8, 3, 3)
-
-
-def exif_entry(tag: int, kind: int, value: bytes) -> bytes:
-    """A tag with a value that fits its entry, little-endian; kinds by their number in TIFF 6.0."""
-    size = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 11: 4}[kind]
-    return struct.pack("<HHI4s", tag, kind, len(value) // size, value)
+    with suppress(BadImage):
+        look_at(bytes(data))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("tag", "kind"), [(0x010F, 11), (0x011A, 2), (0x0213, 7), (0x0100, 1), (0x9000, 11)])
 def test_a_photo_with_nonsense_in_its_exif_is_turned_all_the_same(tag: int, kind: int) -> None:
     """Tags of a wrong type, as some phones and editors write them, beside an orientation that is fine."""
-    entries = sorted([exif_entry(ORIENTATION, 3, b"\6\0"), exif_entry(tag, kind, b"\0\0\1\0")])
-    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
-    data = encoded(UPRIGHT.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
-    assert decode(data, max_pixels=MAX_PIXELS).shape == (16, 24, 3)
+    exif = pictures.exif_of((pictures.ORIENTATION, 3, b"\6\0"), (tag, kind, b"\0\0\1\0"))
+    data = file_of(UPRIGHT.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
+    assert pixels_of(data).shape == (16, 24, 3)
 
 
-@given(rows=st.integers(1, 300), columns=st.integers(1, 300), longest=st.integers(1, 200))
-def test_a_shrunk_image_has_its_longer_side_as_asked_and_its_shape(rows: int, columns: int, longest: int) -> None:
-    small, scale = shrink(np.zeros((rows, columns, 3), np.uint8), longest)
-    assert max(small.shape[:2]) == min(longest, max(rows, columns))
-    assert scale == max(1.0, max(rows, columns) / longest)
-    wanted: Pixels = np.array([rows, columns]) / scale
-    assert np.abs(np.array(small.shape[:2]) - wanted).max() <= 1
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"", b"nonsense", b"II*\0", b"II+\0\x08\0\0\0\1\0"])
+def test_an_exif_that_is_none_turns_nothing(format: str, exif: bytes) -> None:
+    assert pixels_of(file_of(UPRIGHT, format, exif=b"Exif\0\0" + exif)).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize(("fraction", "length"), LENGTHS.items())
+def test_a_jpeg_is_decoded_as_coarsely_as_will_do_and_again_where_somebody_needs_it_finer(
+    fraction: int, length: int
+) -> None:
+    jpeg, png = (picture(Image.new("RGB", (length, 16)), format) for format in ("JPEG", "PNG"))
+    factors = [jpeg.cut((0, 0, 9, 9), scale)[2] for scale in (0.01, 0.01, 0.3, 0.5, 0.51, 0.01)]
+    assert factors[:2] == [1 / fraction] * 2
+    assert factors[2:] == [max(1 / fraction, least) for least in (0.5, 0.5, 1, 1)], "and it is kept as fine as it was"
+    assert png.cut((0, 0, 9, 9), 0.01)[2] == 1, "other formats have no fractions"
+
+
+def test_a_jpeg_of_many_pixels_is_never_decoded_in_full() -> None:
+    assert picture(Image.new("L", (6000, 4000)), "JPEG").cut((0, 0, 9, 9), 1)[2] == 0.5
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 300), longer_side=st.integers(1, 400))
+def test_the_whole_has_its_longer_side_as_asked_and_its_shape(width: int, height: int, longer_side: int) -> None:
+    seen = picture(Image.new("L", (width, height))).whole(longer_side)
+    assert max(seen.size) == longer_side
+    wanted = np.array([width, height]) * longer_side / max(width, height)
+    assert np.abs(np.array(seen.size) - wanted).max() <= (0.5 if wanted.min() >= 0.5 else 1)
+
+
+@given(
+    start=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+    size=st.tuples(st.floats(0.1, 900), st.floats(0.1, 900)),
+    scale=st.floats(0.02, 2),
+)
+def test_a_part_is_what_of_an_area_lies_inside_and_at_least_a_pixel(start: Point, size: Point, scale: float) -> None:
+    asked = (*start, start[0] + size[0], start[1] + size[1])
+    seen, (left, top, right, bottom) = PLAIN.part(asked, scale)
+    assert 0 <= left <= right - 1 + 1e-9 <= 200 and 0 <= top <= bottom - 1 + 1e-9 <= 100
+    shared = np.clip(asked, 0, [200, 100, 200, 100])
+    if (shared[2:] - shared[:2]).min() >= 1:
+        assert (left, top, right, bottom) == tuple(shared)
+    assert seen.shape == (round((bottom - top) * scale) or 1, round((right - left) * scale) or 1, 3)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    fraction=st.sampled_from(sorted(LENGTHS)),
+    format=st.sampled_from(["JPEG", "PNG"]),
+    orientation=st.sampled_from(sorted(pictures.AS_STORED)),
+    tall=st.booleans(),
+    at=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    margins=st.tuples(*[st.integers(0, 99)] * 4),
+    finer=st.floats(0.01, 1),
+    scale=st.floats(0.1, 2),
+)
+def test_a_mark_stands_where_it_should_whatever_one_looks_at(
+    fraction: int, format: str, orientation: int, tall: bool, at: Point, margins: Margins, finer: float, scale: float
+) -> None:
+    size = np.array([LENGTHS[fraction], 64])[:: -1 if tall else 1]
+    corner = np.round(at * (size - MARK))
+    ends = np.concatenate([corner, corner + MARK]).astype(int)
+    image = pictures.pasted(tuple(size), (Image.new("RGB", (MARK, MARK), "red"), tuple(ends[:2])))
+    it = Picture(turned(image, orientation, format, **BEST if format == "JPEG" else {}), max_pixels=MAX_PIXELS)
+    area = tuple(ends + margins * np.array([-1, -1, 1, 1]))
+    pixels, start, factor = it.cut(area, finer)
+    assert np.abs((pictures.centre_of_red(pixels) + start) / factor - corner - MARK / 2).max() < 0.5 / factor
+    assert factor >= min(finer, 1)
+    pixels, (left, top, right, bottom) = it.part(area, scale)
+    step = np.array([right - left, bottom - top]) / pixels.shape[1::-1]
+    assert (
+        np.abs(pictures.centre_of_red(pixels) * step + (left, top) - corner - MARK / 2).max()
+        < 0.5 / factor + 0.5 / scale
+    )
+    whole = it.whole(400)
+    assert (
+        np.abs(pictures.centre_of_red(np.asarray(whole)) * size / whole.size - corner - MARK / 2).max()
+        < size.max() / 400
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
+def test_a_picture_of_one_pixel_or_a_single_row_has_all_that_others_have(size: tuple[int, int]) -> None:
+    line = picture(Image.new("RGB", size, "grey"))
+    seen = np.asarray(line.whole(640))
+    part, inside = line.part((-9, -9, 9999, 9999), 0.1)
+    pixels, start, factor = line.cut((-9, -9, 9999, 9999), 0.1)
+    assert (max(seen.shape), min(seen.shape[:2])) == (640, 640 if size == (1, 1) else 1)
+    assert inside == (0, 0, *size)
+    assert part.shape == (max(1, size[1] // 10), max(1, size[0] // 10), 3)
+    assert (start, factor) == ((0, 0), 1)
+    assert (pixels[: size[1], : size[0]] == 128).all()
+    assert (seen == 128).all() and (part == 128).all()

@@ -47,7 +47,7 @@ HOMES = {
     "numpy": ("facefleet.recognition", "bench"),
     "onnx": ("facefleet.recognition.convert",),
     "onnxruntime": ("facefleet.recognition.runtime",),
-    "pybase64": ("facefleet.answers", "facefleet.recognition.entries", "facefleet.wire", "web_tier.uploads"),
+    "pybase64": ("facefleet.answers", "facefleet.wire", "web_tier.uploads"),
     "requests": ("facefleet.cli", "bench", "pi_uploader"),
     "rich": ("facefleet.cli", "bench"),
     "werkzeug": ("web_tier",),

@@ -1,7 +1,5 @@
 """The keeper: a gallery that is up to date at every job, however large."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,16 +17,7 @@ from facefleet.recognition.snapshot import write
 law = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is two people, and a list of changes tells of no more."""
-    monkeypatch.setattr("facefleet.recognition.keeper.PAGE", 2)
-    monkeypatch.setattr("facefleet.backends.embedded.people.MAX_CHANGES", 2)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+pytestmark = pytest.mark.usefixtures("few")
 
 
 def test_a_few_people_are_followed_in_memory(place: Place) -> None:
@@ -112,14 +101,29 @@ def test_on_a_full_disk_everybody_is_known_and_another_try_comes_later(
     assert known(keeper) == IDS
     assert tries == [0, 0, 0, 1, 1, 1, 1, 2]
     assert "no newer snapshot" in caplog.text
-    assert list(place.folder.iterdir()) == []
+    assert list((place.root / "blobs/.making").iterdir()) == []
+
+
+def test_who_was_erased_while_the_disk_was_full_is_let_go_of_once_there_is_room(place: Place) -> None:
+    enrol(place.people, *IDS)
+    place.start()
+    full = Full(place.root / "blobs", {})
+    keeper = place.start(blobs=full)
+    place.people.delete("c")
+    place.blobs.delete(keys.SNAPSHOT)
+    keeper.refresh()
+    keeper.tidy()
+    assert keeper.gallery.erased
+    full.has_room = True
+    keeper.tidy()
+    assert (keeper.gallery.erased, stored(place.blobs)) == (False, place.people.version())
 
 
 def test_a_large_gallery_that_cannot_be_kept_is_unavailable(place: Place) -> None:
     enrol(place.people, *IDS)
     with pytest.raises(Unavailable):
         place.start(blobs=Full(place.root / "blobs", {}))
-    assert list(place.folder.iterdir()) == []
+    assert list((place.root / "blobs/.making").iterdir()) == []
 
 
 @pytest.mark.parametrize("unfit", ["damaged", "of another model", "from the future", "too old"])
@@ -130,7 +134,7 @@ def test_a_snapshot_that_cannot_be_used_is_replaced(place: Place, unfit: str) ->
     write([entry(Person("nobody", "Nobody"))], place.root / "file", version=version, model=model)
     if unfit == "damaged":
         (place.root / "file").write_bytes(b"damaged")
-    place.blobs.put_file(keys.SNAPSHOT, place.root / "file")
+    place.blobs.put(keys.SNAPSHOT, (place.root / "file").read_bytes())
     keeper = place.start()
     assert (known(keeper), keeper.gallery.person("nobody")) == (IDS, None)
     assert stored(place.blobs) == place.people.version()

@@ -1,7 +1,6 @@
 """The keeper while others enrol and erase: nobody is missed, and nobody erased is kept."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from keepers import IDS, Busy, Overtaken, Place, enrol, known, stored
@@ -11,17 +10,7 @@ from facefleet.errors import Unavailable
 from facefleet.ports import People
 from facefleet.recognition.snapshot import load
 
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is two people, and a list of changes tells of no more."""
-    monkeypatch.setattr("facefleet.recognition.keeper.PAGE", 2)
-    monkeypatch.setattr("facefleet.backends.embedded.people.MAX_CHANGES", 2)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+pytestmark = pytest.mark.usefixtures("few")
 
 
 @pytest.mark.parametrize("many", [3, 99], ids=["on disk", "in memory"])
@@ -44,7 +33,7 @@ def test_people_who_change_too_fast_are_read_another_time(place: Place) -> None:
     enrol(people, *"defgh")
     with pytest.raises(Unavailable, match="faster"):
         place.start(people)
-    assert list(place.folder.iterdir()) == []
+    assert list((place.root / "blobs/.making").iterdir()) == []
     assert known(place.start(people)) == IDS
 
 

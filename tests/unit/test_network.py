@@ -20,8 +20,8 @@ from facefleet.recognition.network import (
     Chips,
     Network,
     check_chip,
-    distance,
     dlib_network,
+    largest_difference,
     load_network,
 )
 from facefleet.recognition.weights import checksum, model_folder, read_weights, weights_file
@@ -74,7 +74,7 @@ def test_a_face_is_encoded_as_dlib_encodes_it(
 ) -> None:
     encode = load_network(file.parent)
     for chip in (obama, check_chip(), np.zeros_like(obama), np.full_like(obama, 255)):
-        assert distance(encode(chip), reference(chip)) < ROUNDING
+        assert largest_difference(encode(chip), reference(chip)) < ROUNDING
     assert encode(obama).dtype == np.float32
     assert warnings_of(caplog) == []
 
@@ -91,7 +91,7 @@ def test_chips_in_a_batch_are_encoded_as_if_alone(file: Path, obama: Chips) -> N
     encode = load_network(file.parent)
     brighter = [obama // 20 * k for k in range(2 * BATCH + 3)]
     together = encode(np.concatenate(brighter))
-    assert distance(together, np.concatenate([encode(chip) for chip in brighter])) < 1e-6
+    assert largest_difference(together, np.concatenate([encode(chip) for chip in brighter])) < 1e-6
     assert encode(obama[:0]).shape == (0, 128)
 
 
@@ -131,7 +131,7 @@ def test_dlib_encodes_where_the_converted_network_disagrees_with_it(
 ) -> None:
     tamper(file, encoding=np.full(128, number, "<f4").tobytes().hex())
     encode = load_network(file.parent)
-    assert distance(encode(obama), reference(obama)) == 0, "to the last bit"
+    assert largest_difference(encode(obama), reference(obama)) == 0, "to the last bit"
     (warning,) = warnings_of(caplog)
     assert "dlib itself" in warning
     assert "does not encode as dlib does" in warning
@@ -142,7 +142,7 @@ def test_dlib_encodes_where_the_folder_cannot_be_had(
 ) -> None:
     (tmp_path / "file").touch()
     encode = load_network(tmp_path / "file" / "folder")
-    assert distance(encode(obama), reference(obama)) == 0
+    assert largest_difference(encode(obama), reference(obama)) == 0
     (warning,) = warnings_of(caplog)
     assert "cannot be written (Not a directory)" in warning
 

@@ -68,7 +68,7 @@ def env_name_of(name: str) -> str:
 
 @given(name=st.sampled_from(NUMBERS), text=st.text() | st.floats().map(str) | st.integers().map(str))
 def test_whatever_a_number_is_given_as_it_is_at_least_its_lowest_or_refused(name: str, text: str) -> None:
-    low = next(f.metadata["low"] for f in fields(Settings) if f.name == name)
+    low, high = next((f.metadata["low"], f.metadata["high"]) for f in fields(Settings) if f.name == name)
     try:
         value = getattr(of(**{name: text}), name)
     except BadSettings as e:
@@ -76,6 +76,7 @@ def test_whatever_a_number_is_given_as_it_is_at_least_its_lowest_or_refused(name
         assert env_name_of(name) in str(e) or "INSTANCES" in str(e)
     else:
         assert low <= value < float("inf")
+        assert high is None or value <= high
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,9 @@ def test_whatever_a_number_is_given_as_it_is_at_least_its_lowest_or_refused(name
         ({"min_instances": "3", "max_instances": "2"}, "FACEFLEET_MIN_INSTANCES"),
         ({"max_message_bytes": "1023"}, "FACEFLEET_MAX_MESSAGE_BYTES"),
         ({"port": "0"}, "FACEFLEET_PORT"),
+        ({"port": "65536"}, "FACEFLEET_PORT must be at most 65535"),
+        ({"stranger_rate": "1"}, "FACEFLEET_STRANGER_RATE must be at most 0.5"),
+        ({"stranger_rate": "0"}, "FACEFLEET_STRANGER_RATE must be at least 0.000001"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_named(values: dict[str, str], named: str) -> None:

@@ -196,3 +196,12 @@ def test_a_worker_that_hangs_ends_itself_and_the_message_comes_back(tmp_path: Pa
     assert hung.returncode == EXIT_HUNG
     assert "this worker ends, the message comes back" in hung.stderr
     assert connect(Settings(data=tmp_path)).requests.receive(wait=PATIENCE)
+
+
+def test_a_worker_with_nothing_to_do_tidies(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app_tier.worker.MAX_WAIT", 0.01)
+    stop = threading.Event()
+    pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
+    worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=stop.set)
+    threading.Thread(target=worker.run, args=(stop,), daemon=True).start()
+    assert stop.wait(PATIENCE)

@@ -122,8 +122,8 @@ export async function addPhoto(id, file, name, { force = false } = {}) {
 }
 
 /** Says that a face of a result, by its place there, is not the person; resolves to where that is undone. */
-export async function reject(resultId, face, person) {
-  const answer = await request(`${BASE}recognitions/${encodeURIComponent(resultId)}/rejections`, jsonPost({ face, person }));
+export async function reject(jobId, face, person) {
+  const answer = await request(`${BASE}recognitions/${encodeURIComponent(jobId)}/rejections`, jsonPost({ face, person }));
   return samePlace(answer.location);
 }
 

@@ -132,8 +132,8 @@ async function enrolFace(photo, face, name, tell, options) {
 }
 
 // Shown on the box and in the list; resolves to what undoes it.
-async function rejectFace(photo, resultId, face, index) {
-  const place = await reject(resultId, index, face.person);
+async function rejectFace(photo, jobId, face, index) {
+  const place = await reject(jobId, index, face.person);
   const mark = (on) => photo.card.querySelectorAll(`[data-face="${index}"]`).forEach((node) => node.toggleAttribute("data-rejected", on));
   mark(true);
   return async () => {

@@ -23,21 +23,12 @@ WORKER_ENVIRONMENT = {
     # One worker is one process on one core: two threads of BLAS gave 1.15×, and three times the latency.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # glibc would give an image's memory back to the kernel and fetch it again for the next: 4 ms each time.
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "67108864",
 }
 
 
 def connect(settings: Settings) -> Backend:
     """Opens, and where needed makes, everything under the data folder; raises `Unavailable`."""
-    root = settings.data.absolute()
-    try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A folder that was there before may have been open to everybody.
-        root.chmod(0o700)
-    except OSError as e:
-        raise Unavailable(f"data folder {root} cannot be used: {e.strerror}; set FACEFLEET_DATA") from e
+    root = _private(settings.data.absolute())
     requests, dead, tidy_queues = _queues(root, settings)
     replies = ReplyQueues(root / "replies", settings.response_queue)
     people = SqlitePeople(root / "people.db")
@@ -57,6 +48,17 @@ def connect(settings: Settings) -> Backend:
         tidy=tidy,
         only_one=lambda what: only_one(root / f"{what}.lock", what),
     )
+
+
+def _private(root: Path) -> Path:
+    """The folder, its owner's alone; raises `Unavailable`."""
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A folder that was there before may have been open to everybody.
+        root.chmod(0o700)
+    except OSError as e:
+        raise Unavailable(f"data folder {root} cannot be used: {e.strerror}; set FACEFLEET_DATA") from e
+    return root
 
 
 def _queues(root: Path, settings: Settings) -> tuple[SqliteQueue, SqliteQueue, Callable[[], None]]:

@@ -1,9 +1,8 @@
 """Blobs in a directory: a folder for each area, a file for each key, nothing half written."""
 
 import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -36,34 +35,23 @@ class DirectoryBlobs:
         self._remove_unfinished()
 
     def put(self, key: str, data: bytes) -> None:
-        path = self._path(key)
+        self.put_file(key, lambda path: path.write_bytes(data))
+
+    def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
+        # Made beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
+        path, making = self._path(key), self._making / uuid4().hex
         try:
-            self._write(path, data)
+            fill(making)
+            _sync(making, os.O_RDONLY)
+            self._move(making, path)
+        except Unavailable:
+            # An `OSError`, too.
+            raise
         except OSError as e:
             raise Unavailable(f"{key} cannot be written ({e.strerror}): is the disk full?") from e
-
-    def _write(self, path: Path, data: bytes) -> None:
-        # Written beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
-        making = self._making / uuid4().hex
-        try:
-            self._fill(making, data)
-            self._move(making, path)
-        except OSError:
+        finally:
             # Nobody would find an image that stays here, neither to forget nor to erase it.
             making.unlink(missing_ok=True)
-            raise
-
-    def put_file(self, key: str, path: Path) -> None:
-        # Beside first: a rename from another disk would be a copy, which readers might see half made.
-        making = self._making / uuid4().hex
-        try:
-            shutil.move(path, making)
-            with making.open("rb") as file:
-                os.fsync(file.fileno())
-            self._move(making, self._path(key))
-        except OSError as e:
-            making.unlink(missing_ok=True)
-            raise Unavailable(f"{key} cannot be written ({e.strerror}): is the disk full?") from e
 
     def local(self, key: str) -> Path:
         path = self._path(key)
@@ -78,18 +66,15 @@ class DirectoryBlobs:
                 if time.time() - making.stat().st_mtime > UNFINISHED_AFTER:
                     making.unlink()
 
-    def _fill(self, making: Path, data: bytes) -> None:
-        with making.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-
     def _move(self, making: Path, path: Path) -> None:
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_folder(path.parent.parent)
-        making.replace(path)
-        _sync_folder(path.parent)
+        folder = path.parent
+        try:
+            making.replace(path)
+        except FileNotFoundError:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync_folder(folder.parent)
+            making.replace(path)
+        _sync_folder(folder)
 
     def get(self, key: str) -> bytes:
         try:
@@ -149,7 +134,11 @@ def _files(folder: Path, before: str = "") -> Iterator[tuple[str, "os.DirEntry[s
 
 def _sync_folder(folder: Path) -> None:
     """A rename or deletion is on disk only once its folder is."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags)
     try:
         os.fsync(fd)
     finally:

@@ -91,11 +91,11 @@ class SqlitePeople:
             version, floor = connection.execute(VERSION).fetchone()
             # A version from before the data folder was emptied, or from before what is still remembered.
             if since < floor or since > version:
-                return Changes(version, complete=True)
+                return Changes(version, read_everybody=True)
             rows = connection.execute(CHANGED, (since, MAX_CHANGES + 1)).fetchall()
             removed = tuple(r[0] for r in connection.execute(REMOVED, (since,)))
         if len(rows) > MAX_CHANGES:
-            return Changes(version, complete=True)
+            return Changes(version, read_everybody=True)
         return Changes(version, tuple(load_person(*row) for row in rows), removed)
 
     def tidy(self) -> None:

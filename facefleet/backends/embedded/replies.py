@@ -86,5 +86,6 @@ def _is_abandoned(home: Path) -> bool:
 
 
 def _queue(home: Path, name: str) -> SqliteQueue:
-    file = QueueFile(home / FILE, max_message_bytes=MAX_REPLY_BYTES, keep=KEEP)
+    # A power cut ends the process that waits: its client finds the result, which is stored, and no reply.
+    file = QueueFile(home / FILE, max_message_bytes=MAX_REPLY_BYTES, keep=KEEP, durable=False)
     return SqliteQueue(file, name, visibility_timeout=VISIBILITY_TIMEOUT)

@@ -25,8 +25,10 @@ class Database:
     What SQLite cannot do now, because the disk is full or a lock is not to be had, raises `Unavailable`.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, *, page_size: int = 4096) -> None:
+        """`page_size`: of a new file, in bytes; what is written at once is best not much more, or less."""
         self.path = path
+        self._page_size = page_size
         self._idle: deque[sqlite3.Connection] = deque()
         # SQLite's own wait for its write lock sleeps longer and longer; threads of a process queue up here instead.
         self._writing = threading.Lock()
@@ -93,6 +95,7 @@ class Database:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=32
         )
+        connection.execute(f"PRAGMA page_size = {self._page_size}")
         # What is deleted here was somebody's face: it is overwritten where that costs no further writing, and `scrub`
         # does the rest.
         connection.execute("PRAGMA secure_delete = FAST")

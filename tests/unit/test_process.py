@@ -1,0 +1,90 @@
+"""What a job becomes, where an encoder of three lines sees whatever a test wants it to see."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app_tier.process import Processor
+from facefleet.backends import connect
+from facefleet.model import Box, Job, JobKind, Person, Photo, Result
+from facefleet.ports import Backend
+from facefleet.recognition.encoder import EncodedFace
+from facefleet.recognition.images import Pixels
+from facefleet.recognition.keeper import Keeper
+from facefleet.recognition.recogniser import Limits, Recogniser
+from facefleet.settings import Settings
+
+BOX = Box(0, 0, 200, 200)
+#: As sharp, and neither dark nor bright, as a photo can be.
+GOOD = np.random.default_rng(1).integers(0, 256, (150, 150, 3), np.uint8)
+DARK = GOOD // 16
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return connect(Settings(data=tmp_path))
+
+
+Enrol = Callable[..., Result]
+
+
+@pytest.fixture
+def enrol(backend: Backend, photos: Path) -> Enrol:
+    """Enrols a photo that shows a face in this direction, as a worker does it."""
+    image = (photos / "obama.jpg").read_bytes()
+    for id in ("paul", "mary"):
+        backend.people.put(Person(id, id.title()))
+
+    def enrol(
+        direction: int, person: str = "paul", job: str = "1", *, chip: Pixels = GOOD, force: bool = False
+    ) -> Result:
+        encoding = np.eye(128, dtype=np.float32)[direction]
+        keeper = Keeper(backend.people, backend.blobs)
+        recogniser = Recogniser(lambda picture: [EncodedFace(BOX, encoding, chip)], keeper, Limits(10**8))
+        process = Processor(recogniser, backend.people, backend.blobs)
+        return process(Job(job, JobKind.ENROL, "p.jpg", 0.0, person_id=person, force=force), image)
+
+    return enrol
+
+
+def code(result: Result) -> str | None:
+    return result.error.code if result.error else None
+
+
+def photos_of(backend: Backend, person: str) -> list[Photo]:
+    return list(backend.people.get(person).photos)
+
+
+def test_a_photo_is_enrolled_with_its_encoding(backend: Backend, enrol: Enrol) -> None:
+    assert code(enrol(0)) is None
+    (photo,) = photos_of(backend, "paul")
+    assert (photo.id, np.frombuffer(photo.encoding, "<f4").argmax()) == ("1", 0)
+
+
+def test_a_dark_photo_is_refused_and_enrolled_with_force(backend: Backend, enrol: Enrol) -> None:
+    refused = enrol(0, chip=DARK)
+    assert refused.error is not None and refused.error.forcible
+    assert code(refused) == "face_too_dark"
+    assert photos_of(backend, "paul") == []
+    assert code(enrol(0, chip=DARK, force=True)) is None
+    assert len(photos_of(backend, "paul")) == 1
+
+
+def test_a_face_known_as_another_is_refused(backend: Backend, enrol: Enrol) -> None:
+    enrol(0, "mary")
+    assert code(enrol(0, "paul", "2")) == "nearer_to_another"
+    assert photos_of(backend, "paul") == []
+
+
+def test_a_copy_of_a_photo_that_is_there_is_refused(backend: Backend, enrol: Enrol) -> None:
+    enrol(0, job="1")
+    assert code(enrol(0, job="2")) == "duplicate_photo"
+    assert len(photos_of(backend, "paul")) == 1
+
+
+def test_an_enrolment_that_comes_twice_is_no_duplicate_of_itself(backend: Backend, enrol: Enrol) -> None:
+    enrol(0, job="1")
+    assert code(enrol(0, job="1")) is None
+    assert len(photos_of(backend, "paul")) == 1
