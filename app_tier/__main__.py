@@ -40,7 +40,15 @@ def run(settings: Settings, id: str, stop: threading.Event) -> None:
     pulse = Pulse(backend.requests, backend.blobs, id=id, visibility_timeout=settings.visibility_timeout)
     process = Processor(recogniser, backend.people, backend.blobs)
     with pulse.beating(stop):
-        Worker(backend.requests, backend.replies, backend.blobs, process, pulse, idle=keeper.tidy).run(stop)
+        Worker(
+            backend.requests,
+            backend.replies,
+            backend.blobs,
+            process,
+            pulse,
+            idle=keeper.tidy,
+            stands=process.stands,
+        ).run(stop)
 
 
 if __name__ == "__main__":

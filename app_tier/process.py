@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from facefleet import keys
+from facefleet import answers, keys
 from facefleet.errors import BadImage, NotFound
 from facefleet.model import Failure, Job, JobKind, Person, Photo, Result
 from facefleet.people import update
@@ -13,6 +13,7 @@ from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.entries import encodings
 from facefleet.recognition.recogniser import Recogniser
 from facefleet.recognition.weights import MODEL
+from facefleet.wire import Json
 
 
 class Processor:
@@ -27,9 +28,23 @@ class Processor:
         work = self._enrol if job.kind is JobKind.ENROL else self._recognise
         try:
             result = work(job, image)
-        except (BadImage, NotFound) as e:
-            result = Result(job.id, job.filename, error=Failure(e.code, e.detail, e.forcible))
+        except BadImage as e:
+            result = Result(job.id, job.filename, error=Failure(e.code, e.detail, e.forcible, e.person_id))
+        except NotFound as e:
+            result = Result(job.id, job.filename, error=Failure(e.code, e.detail))
         return replace(result, model=MODEL, gallery_version=self._recogniser.gallery_version)
+
+    def stands(self, result: Json) -> bool:
+        """Whether everybody whom the result names is still there; cheap where nobody has changed since."""
+        if result["gallery_version"] == self._people.version():
+            return True
+        return all(self._is_there(person_id) for person_id in answers.named(result))
+
+    def _is_there(self, person_id: str) -> bool:
+        try:
+            return bool(self._people.get(person_id))
+        except NotFound:
+            return False
 
     def _recognise(self, job: Job, image: bytes) -> Result:
         # As sent: whatever becomes of it, it can be looked at. A disk takes its time, in which a core can work.
@@ -42,6 +57,7 @@ class Processor:
 
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)
+        quality.check_room(sum(photo.id != job.id for photo in person.photos))
         face = quality.the_subject(self._recogniser.faces(image), force=job.force)
         self._recogniser.refresh()
         if not job.force:

@@ -8,14 +8,18 @@ from threading import Event
 
 from app_tier.pulse import Pulse
 from facefleet import answers, keys, wire
-from facefleet.errors import BadMessage
-from facefleet.model import Failure, Job, Message, Result, Timings
+from facefleet.errors import BadMessage, Unavailable
+from facefleet.model import Failure, Job, JobKind, Message, Result, Timings
 from facefleet.ports import MAX_WAIT, Blobs, Queue
+from facefleet.wire import Json
 
 log = logging.getLogger(__name__)
 
 #: How long a message rests after an error that is not its own: the disk is full, a service does not answer.
 RETRY_AFTER = 1.0
+
+#: When nothing came for so long, there is time for what can wait.
+REST = 1.0
 
 Process = Callable[[Job, bytes], Result]
 
@@ -32,24 +36,28 @@ class Worker:
         pulse: Pulse,
         *,
         idle: Callable[[], None] = lambda: None,
+        stands: Callable[[Json], bool] = lambda result: True,
     ) -> None:
-        """`idle` is called now and again while nothing waits."""
+        """`idle` is called when nothing waits, now and again; `stands` is asked of a result before it is told."""
         self._requests = requests
         self._replies = replies
         self._blobs = blobs
         self._process = process
         self._pulse = pulse
         self._idle = idle
+        self._stands = stands
 
     def run(self, stop: Event) -> None:
         """Works until `stop` is set; the image in hand is finished."""
+        wait = REST
         while not stop.is_set():
             try:
-                messages = self._requests.receive(wait=MAX_WAIT, stop=stop)
+                messages = self._requests.receive(wait=wait, stop=stop)
                 for message in messages:
                     self._take(message, stop)
                 if not messages and not stop.is_set():
                     self._idle()
+                wait = REST if messages else MAX_WAIT
             except Exception:
                 log.exception("the worker goes on after an error")
                 stop.wait(RETRY_AFTER)
@@ -73,15 +81,29 @@ class Worker:
     def _handle(self, message: Message) -> None:
         received = time.time()
         job = wire.load_job(message.body)
-        result = answers.stored(self._blobs, job.id) if message.receive_count > 1 else None
-        if result is None:
-            result = answers.store(self._blobs, job, self._work(job, received))
+        if job.kind is JobKind.TIDY:
+            self._idle()
+            self._requests.ack(message)
+            return
+        result = self._result(job, message, received)
         answers.reply(self._replies, job, result)
         self._requests.ack(message)
         if job.blob is not None:
             self._blobs.delete(job.blob)
-        # No name: a log outlives an erasure.
-        log.info("job %s: %s, %d faces %s", job.id, result["status"], len(result["faces"]), result["error"] or "")
+        # No name, and no words that may hold one: a log outlives an erasure.
+        why = (result["error"] or {}).get("code", "")
+        log.info("job %s: %s, %d faces %s", job.id, result["status"], len(result["faces"]), why)
+
+    def _result(self, job: Job, message: Message, received: float) -> Json:
+        """What is stored of the job, by now; raises `Unavailable` where it names somebody erased meanwhile."""
+        result = answers.stored(self._blobs, job.id) if message.receive_count > 1 else None
+        if result is None:
+            result = answers.store(self._blobs, job, self._work(job, received))
+        # Looked at once it is stored: an erasure that had not found it yet finds it from now on.
+        if not self._stands(result):
+            answers.erase(self._blobs, result, answer=result["answer"])
+            raise Unavailable("somebody whom the answer names was erased meanwhile: it is made anew")
+        return result
 
     def _work(self, job: Job, received: float) -> Result:
         started = time.perf_counter()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facefleet.backends import connect
+from facefleet.entry import keep_memory
 from facefleet.model import Face
 from facefleet.recognition.encoder import open_encoder
 from facefleet.recognition.keeper import Keeper
@@ -19,6 +20,7 @@ from facefleet.settings import Settings
 
 
 def main() -> None:
+    keep_memory()
     recogniser = opened(Settings.from_env(os.environ))
     say({"ready": True})
     for line in sys.stdin:

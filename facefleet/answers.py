@@ -58,6 +58,14 @@ def encoding_of(whole: Json, face: int) -> bytes:
     return base64.b64decode(encodings[face]) if face < len(encodings) else b""
 
 
+def named(result: Json) -> set[str]:
+    """The ids of everybody whom a result names, also as a candidate or in what went wrong."""
+    people = {face["person"] for face in result["faces"]}
+    people.update(candidate["person"] for face in result["faces"] for candidate in face["candidates"])
+    people.add((result["error"] or {}).get("person"))
+    return people - {None}
+
+
 def erase(blobs: Blobs, result: Json, *, answer: str) -> None:
     """Deletes the result, its image, and what lies under the file's stem where that is this answer."""
     filename = result["filename"]

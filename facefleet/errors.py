@@ -27,9 +27,18 @@ class BadSettings(ServiceError, ValueError):
 
 
 class BadImage(ServiceError, ValueError):
-    """The bytes are not an image that can be used: send another; the same one fails again."""
+    """The bytes are not an image that can be used: send another; the same one fails again.
+
+    `person_id`: whom the message names, so that it can be found, and goes, when they are erased.
+    """
 
     code = "bad_image"
+
+    def __init__(
+        self, detail: str, *, code: str | None = None, forcible: bool = False, person_id: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code, forcible=forcible)
+        self.person_id = person_id
 
 
 class BadMessage(ServiceError, ValueError):

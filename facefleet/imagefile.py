@@ -13,6 +13,10 @@ from facefleet.errors import BadImage
 #: What cameras, phones and browsers make (a phone's MPO opens as JPEG). Pillow reads more, and each further parser
 #: is more to attack.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+#: Pillow's names for what cameras make; a phone's has further images behind the first.
+JPEGS = ("JPEG", "MPO")
+#: How many times as much memory as a JPEG of so many pixels, which is decoded at a part of its size, others may take.
+WHOLE = 2
 #: How files of these formats are called.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 #: What Pillow's parsers end with on nonsense.
@@ -32,8 +36,9 @@ def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         raise BadImage("the file is empty: send an image", code="empty_file")
     image = _open(data, max_pixels)
     with image:
-        if image.width * image.height > max_pixels:
-            raise _too_many(f"{image.width}×{image.height}", max_pixels)
+        limit = max_pixels if image.format in JPEGS else max_pixels // WHOLE
+        if image.width * image.height > limit:
+            raise _too_many(f"{image.width}×{image.height}", limit)
         yield image
 
 
@@ -49,8 +54,9 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
             raise BadImage("not an image that we read: send JPEG, PNG, WebP, GIF or BMP", code="not_an_image") from e
 
 
-def _too_many(size: str, max_pixels: int) -> BadImage:
+def _too_many(size: str, limit: int) -> BadImage:
     return BadImage(
-        f"the image has {size} pixels, the limit is {max_pixels / 1e6:g} megapixels: send a smaller one",
+        f"the image has {size} pixels, the limit is {limit / 1e6:g} megapixels: send a smaller one, or a JPEG, which "
+        f"may have {WHOLE} times as many as others",
         code="too_many_pixels",
     )

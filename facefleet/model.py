@@ -11,6 +11,8 @@ UNKNOWN = "unknown"
 class JobKind(StrEnum):
     RECOGNISE = "recognise"
     ENROL = "enrol"
+    #: To see that what workers share is as it should be: nobody's image, and no answer.
+    TIDY = "tidy"
 
 
 class InstanceState(StrEnum):
@@ -119,6 +121,7 @@ class Person:
 class Changes:
     """What happened to people after a version, up to this one.
 
+    `removed`: erased since, and perhaps there again, so that whoever holds something of them from before lets go of it.
     `read_everybody`: too much for a list, or more than is remembered. Forget what you had, and read everybody.
     """
 
@@ -159,6 +162,8 @@ class Failure:
     detail: str
     #: Whether a person may overrule it: the same photo enrolled with `force` goes in.
     forcible: bool = False
+    #: Whom the words name.
+    person_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ class Settings:
     max_uploads: int = setting(1000, "uploads that may wait in one web process; one more gets 503", low=1)
     max_backlog: int = setting(10_000, "messages in the request queue beyond which uploads get 503", low=1)
     max_upload_bytes: int = setting(20_000_000, "largest request body", low=1)
-    max_pixels: int = setting(50_000_000, "largest image, in pixels", low=1)
+    max_pixels: int = setting(
+        50_000_000, "largest image, in pixels; half of it for a PNG and others that are no JPEG", low=1
+    )
     wait_limit: float = setting(60.0, "seconds until a synchronous `/v1` request gets 504 and a Location", low=0)
     classic_wait_limit: float = setting(900.0, "the same for the classic upload, whose clients cannot ask again", low=0)
     request_queue: str = setting("facefleet-requests", "name of the request queue")
@@ -147,6 +149,8 @@ _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 
 def _parse(f: "Field[Any]", kind: Any, text: str) -> Any:
     if isinstance(kind, UnionType):
+        if not text:
+            return None
         kind = get_args(kind)[0]
     convert: Callable[[str], Any] = (lambda t: _TRUTH[t.lower()]) if kind is bool else kind
     try:

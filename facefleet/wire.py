@@ -16,6 +16,7 @@ from facefleet.model import (
     Box,
     Candidate,
     Face,
+    Failure,
     Heartbeat,
     Job,
     JobKind,
@@ -112,7 +113,7 @@ def result_to_json(result: Result) -> Json:
         "filename": result.filename,
         "status": "failed" if result.error else "done",
         "answer": result.answer,
-        "error": asdict(result.error) if result.error else None,
+        "error": failure_to_json(result.error) if result.error else None,
         "faces": [face_to_json(face) for face in result.faces],
         "gallery_version": result.gallery_version,
         "model": result.model,
@@ -121,6 +122,15 @@ def result_to_json(result: Result) -> Json:
     if result.photo is not None:
         body["photo"] = photo_to_json(result.photo)
     return body
+
+
+def failure_to_json(failure: Failure) -> Json:
+    return {
+        "code": failure.code,
+        "detail": failure.detail,
+        "forcible": failure.forcible,
+        "person": failure.person_id,
+    }
 
 
 def face_to_json(face: Face) -> Json:

@@ -33,7 +33,7 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
     )
     routes = (
         RecognitionViews(desk, backend.blobs, settings),
-        PeopleViews(desk, backend.people, backend.blobs, settings),
+        PeopleViews(desk, backend.people, backend.blobs, backend.requests, settings),
         RejectionViews(backend.people, backend.blobs),
         ServiceViews(backend, router, cache, settings),
         ClassicViews(desk, settings),

@@ -1,25 +1,33 @@
 """Forgetting for good: one person, or everything that waits and was answered."""
 
+import logging
 import time
 from math import inf
+from uuid import uuid4
 
-from facefleet import answers, keys
+from facefleet import answers, keys, wire
+from facefleet.errors import ServiceError
+from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs, People, Queue
-from facefleet.wire import Json
+
+log = logging.getLogger(__name__)
 
 Count = dict[str, int]
 
 
-def erase_person(people: People, blobs: Blobs, person_id: str) -> Count | None:
+def erase_person(people: People, blobs: Blobs, requests: Queue, person_id: str) -> Count | None:
     """Erases the person, their photos, and every answer that names them; None if there was nobody.
 
     The person goes first, so that no worker names them from then on; what workers stored until then goes next.
     """
     person = people.delete(person_id)
-    # It has everybody's encodings; whoever needs it makes another.
-    blobs.delete(keys.SNAPSHOT)
+    # It has everybody's encodings. Of somebody who is not there it has none, unless an erasure was cut short: then the
+    # next worker that reads it deletes it.
+    lost = person is not None and blobs.delete(keys.SNAPSHOT)
     photos = _delete_all(blobs, keys.photos(person_id))
     named = _erase_answers(blobs, person_id)
+    if lost:
+        _have_tidied(requests)
     if person is None:
         return None
     return {"people": 1, "photos": photos, "encodings": len(person.photos), "answers": named}
@@ -42,6 +50,14 @@ def erase_everybody(people: People, blobs: Blobs) -> int:
     return count
 
 
+def _have_tidied(requests: Queue) -> None:
+    """Has a worker make another snapshot now, so that none has to read everybody while an image waits for it."""
+    try:
+        requests.send(wire.dump_job(Job(uuid4().hex, JobKind.TIDY, "-", time.time())))
+    except ServiceError as e:
+        log.warning("nobody is asked for a new snapshot of the gallery: %s", e)
+
+
 def _delete_all(blobs: Blobs, prefix: str, *, before: float = inf) -> int:
     return sum(blobs.delete(info.key) for info in list(blobs.list(prefix)) if info.modified < before)
 
@@ -52,13 +68,7 @@ def _erase_answers(blobs: Blobs, person_id: str) -> int:
     for info in list(blobs.list(keys.RESULTS)):
         job_id = info.key.removeprefix(keys.RESULTS).removesuffix(".json")
         result = answers.stored(blobs, job_id)
-        if result is not None and _names(result, person_id):
+        if result is not None and person_id in answers.named(result):
             answers.erase(blobs, result, answer=person_id)
             named += 1
     return named
-
-
-def _names(result: Json, person_id: str) -> bool:
-    people = {result["answer"], *(face["person"] for face in result["faces"])}
-    people.update(candidate["person"] for face in result["faces"] for candidate in face["candidates"])
-    return person_id in people

@@ -11,7 +11,7 @@ from facefleet import answers
 from facefleet.errors import Conflict, NotFound
 from facefleet.model import UNKNOWN, Person
 from facefleet.people import update
-from facefleet.ports import Blobs, People
+from facefleet.ports import Blobs, People, Queue
 from facefleet.settings import Settings
 from facefleet.wire import Json, person_to_json, photo_to_json
 from web_tier.auth import needs
@@ -39,6 +39,7 @@ class PeopleViews:
     desk: Desk
     people: People
     blobs: Blobs
+    requests: Queue
     settings: Settings
 
     def blueprint(self) -> Blueprint:
@@ -83,7 +84,7 @@ class PeopleViews:
 
     @needs("admin")
     def erase(self, person_id: str) -> Response:
-        erased = erase_person(self.people, self.blobs, person_id)
+        erased = erase_person(self.people, self.blobs, self.requests, person_id)
         return jsonify(erased=erased) if erased else Response(status=204)
 
     @needs("enrol")

@@ -12,7 +12,7 @@ from facefleet.people import update
 from facefleet.ports import Blobs, People
 from facefleet.wire import Json
 from web_tier.auth import needs
-from web_tier.people import created
+from web_tier.people import PERSON_ID, created
 from web_tier.problems import Problem
 from web_tier.recognitions import lookup
 from web_tier.uploads import json_object
@@ -79,7 +79,7 @@ def _person_id(face: Json, body: dict[str, Any]) -> str:
     person_id = body.get("person", face["person"])
     if person_id is None:
         raise Problem(400, "nobody_named", 'this face was given no name: say whose it is not, {"person": "…"}')
-    if not isinstance(person_id, str):
+    if not isinstance(person_id, str) or not PERSON_ID.fullmatch(person_id):
         raise Problem(400, "bad_id", "person is the id of somebody enrolled")
     return person_id
 

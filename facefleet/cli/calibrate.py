@@ -2,6 +2,7 @@
 
 import csv
 import json
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,25 @@ PNG = click.Path(dir_okay=False, writable=True, path_type=Path)
 RATE = click.FloatRange(LEAST_STRANGER_RATE, MOST_STRANGER_RATE)
 
 
+def _place(context: click.Context, parameter: click.Parameter, file: Path | None) -> Path | None:
+    """Looked at before all the work: at its end it would be for nothing."""
+    if file is not None and not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {file.parent}")
+    return file
+
+
+def _number(context: click.Context, parameter: click.Parameter, rate: float | None) -> float | None:
+    if rate is not None and isnan(rate):
+        raise click.BadParameter("nan is no share")
+    return rate
+
+
 @click.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--groups", type=CSV, help="CSV with the columns person,group: rates for each group, too.")
-@click.option("--stranger-rate", type=RATE, help="Share of strangers that may be named; else as set.")
+@click.option("--stranger-rate", type=RATE, callback=_number, help="Share of strangers that may be named; else as set.")
 @click.option("--enrol", default=3, show_default=True, type=click.IntRange(min=1), help="Photos enrolled of each.")
-@click.option("--picture", type=PNG, help="Draw the curves into this PNG file.")
+@click.option("--picture", type=PNG, callback=_place, help="Draw the curves into this PNG file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_obj
 def calibrate(
@@ -78,7 +92,7 @@ def read_groups(file: Path, people: set[str]) -> dict[str, str]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             group_of = {row["person"].strip(): row["group"].strip() for row in csv.DictReader(lines)}
-    except (KeyError, AttributeError, UnicodeDecodeError) as e:
+    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error) as e:
         raise click.UsageError(f"{file} must be CSV in UTF-8 with the header person,group") from e
     if not group_of.keys() & people:
         raise click.UsageError(f"{file} names none of the folders: the column person holds the folders' names")

@@ -26,6 +26,7 @@ from facefleet.recognition.network import (
     dlib_network,
     largest_difference,
     onnx_network,
+    sealed,
 )
 from facefleet.recognition.runtime import open_session
 from facefleet.recognition.weights import (
@@ -54,7 +55,7 @@ def convert(source: Path, folder: Path) -> Path:
     """
     reference = dlib_network(source)(check_chip())
     facts = {"source": checksum(source), "form": FORM, "encoding": reference.astype("<f4").tobytes().hex()}
-    data = model(read_weights(source), facts).SerializeToString()
+    data = sealed(model(read_weights(source), facts).SerializeToString())
     error = largest_difference(onnx_network(open_session(data))(check_chip()), reference)
     if not error <= TOLERANCE:
         raise Unavailable(f"ONNX Runtime does not encode as dlib does on this machine ({error:.1g} off)")

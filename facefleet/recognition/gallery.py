@@ -100,7 +100,8 @@ class Gallery:
         return iter(sorted(self.entries.values(), key=_id))
 
     def _with(self, entries: Mapping[str, Entry], removed: Iterable[str], version: int) -> "Gallery":
-        touched = entries.keys() | set(removed)
+        gone = set(removed)
+        touched = entries.keys() | gone
         numbers = {number for id in touched if (number := self._number(id)) is not None}
         kept = [place for place, owner in enumerate(self.owners) if owner not in touched]
         rows = self.index.rows if len(kept) == len(self.owners) else self.index.rows[kept]
@@ -112,7 +113,7 @@ class Gallery:
             index=Exact.of(np.concatenate([rows, *(one.rows for one in entries.values())])),
             owners=(*(self.owners[place] for place in kept), *(id for id, one in entries.items() for _ in one.rows)),
             enrolled=self.enrolled - self._enrolled_among(touched, numbers) + sum(map(_has_rows, entries.values())),
-            erased=self.snapshot is not None and (self.erased or not entries.keys() >= set(removed)),
+            erased=self.snapshot is not None and (self.erased or bool(gone)),
         )
 
     def _enrolled_among(self, ids: Iterable[str], numbers: Iterable[int]) -> int:

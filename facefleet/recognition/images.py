@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from facefleet.errors import BadImage
-from facefleet.imagefile import UNREADABLE, opened
+from facefleet.imagefile import JPEGS, UNREADABLE, opened
 
 #: uint8, shape (rows, columns, 3): red, green, blue.
 Pixels = NDArray[np.uint8]
@@ -43,10 +43,14 @@ class Picture:
         self._data = data
         self._max_pixels = max_pixels
         self._decoded: Image.Image | None = None
+        #: What it is reduced by, where it is decoded.
+        self._reduced = 1
         with opened(data, max_pixels) as image:
-            self._drafts = DRAFTS if image.format == "JPEG" else DRAFTS[:1]
+            is_jpeg = image.format in JPEGS
+            # Pillow fails at a draft that would leave a side without pixels.
+            self._drafts = tuple(draft for draft in DRAFTS if draft <= min(image.size)) if is_jpeg else DRAFTS[:1]
             # Other formats are decoded whole, and some, like PNG, before they tell their orientation.
-            rgb = None if image.format == "JPEG" else _rgb(image)
+            rgb = None if is_jpeg else _rgb(image)
             self._orientation = _orientation(image)
             self.width, self.height = image.size[::-1] if self._orientation in LYING else image.size
         if rgb is not None:
@@ -60,7 +64,7 @@ class Picture:
         """All of it, with its longer side so many pixels long; raises `BadImage`."""
         scale = longer_side / self.longer_side
         size = (max(1, round(self.width * scale)), max(1, round(self.height * scale)))
-        return self._at(scale).resize(size, Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
+        return self._at(scale)[0].resize(size, Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
 
     def part(self, area: Area, scale: float) -> tuple[Pixels, Area]:
         """What of the area lies inside, resampled to `scale` of its pixels, and which area that is.
@@ -68,8 +72,7 @@ class Picture:
         Raises `BadImage`.
         """
         inside = self._inside(area)
-        image = self._at(scale)
-        factor = image.width / self.width
+        image, factor = self._at(scale)
         left, top, right, bottom = inside
         size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
         box = (left * factor, top * factor, right * factor, bottom * factor)
@@ -81,22 +84,26 @@ class Picture:
         Beside them where they begin in that image, and how many of its pixels one of the full image is. Raises
         `BadImage`.
         """
-        image = self._at(scale)
-        factor = image.width / self.width
+        image, factor = self._at(scale)
         left, top, right, bottom = (floor(edge * factor) for edge in self._inside(area))
-        return np.asarray(image.crop((left, top, right + 1, bottom + 1))), (left, top), factor
+        # No farther than the image, beside which Pillow would add black.
+        box = (left, top, min(right + 1, image.width), min(bottom + 1, image.height))
+        return np.asarray(image.crop(box)), (left, top), factor
 
     def _inside(self, area: Area) -> Area:
         left, top, right, bottom = area
         left, top = min(max(left, 0.0), self.width - 1.0), min(max(top, 0.0), self.height - 1.0)
         return left, top, max(min(right, self.width), left + 1), max(min(bottom, self.height), top + 1)
 
-    def _at(self, scale: float) -> Image.Image:
-        """The whole as libjpeg gives it: at `scale` or finer, as far as `MAX_DECODED` allows."""
+    def _at(self, scale: float) -> tuple[Image.Image, float]:
+        """The whole as libjpeg gives it, at `scale` or finer, as far as `MAX_DECODED` allows; and at which scale.
+
+        A side of which that leaves a part of a pixel is a whole pixel longer.
+        """
         draft = self._draft(max(scale, min(1.0, WORKING_SIDE / self.longer_side)))
-        if self._decoded is None or self._decoded.width < self.width // draft:
-            self._decoded = self._decode(draft)
-        return self._decoded
+        if self._decoded is None or draft < self._reduced:
+            self._decoded, self._reduced = self._decode(draft), draft
+        return self._decoded, 1 / self._reduced
 
     def _draft(self, scale: float) -> int:
         """The most that it may be reduced by, and be fine enough, or small enough for our memory."""
@@ -140,4 +147,5 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey values of 16 bits made 8: Pillow would cut them off, and leave a white photo."""
     if not image.mode.startswith("I"):
         return image
-    return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    values = np.asarray(image) >> 8
+    return Image.fromarray(np.clip(values, 0, 255, out=values).astype(np.uint8))

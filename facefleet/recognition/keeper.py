@@ -62,10 +62,11 @@ class Keeper:
             self._renew()
 
     def tidy(self) -> None:
-        """Lets go of a snapshot that holds somebody erased, and sees that the store has one again.
+        """Learns what changed; lets go of a snapshot that holds somebody erased, and sees that the store has another.
 
         Seconds for a million people, nothing where nobody was erased: to be called when there is nothing else to do.
         """
+        self.refresh()
         if self.gallery.erased:
             self._renew()
 
@@ -100,6 +101,9 @@ class Keeper:
             return None
         # A version from the future is from before everything was emptied: it tells to read everybody, too.
         changes = self._people.changes(snapshot.version)
+        if changes.read_everybody or changes.removed:
+            # An erasure deletes it, and may have been cut short before.
+            self._blobs.delete(keys.SNAPSHOT)
         if changes.read_everybody or (clean and changes.removed):
             return None
         return Gallery.on(snapshot).after(changes)
@@ -113,7 +117,8 @@ class Keeper:
     def _stored(self) -> Snapshot | None:
         try:
             return load(self._blobs.local(keys.SNAPSHOT), model=self._model)
-        except NotFound:
+        except (NotFound, FileNotFoundError):
+            # There is none, or it was just deleted.
             return None
         except BadSnapshot as e:
             log.warning("the snapshot of the gallery is not used: %s", e)

@@ -49,7 +49,7 @@ def encoded(
     for name, photos in all_albums:
         encodings = []
         for photo in photos:
-            encodings.append(_encoding(photo.read_bytes(), encode, max_pixels))
+            encodings.append(_encoding(photo, encode, max_pixels))
             done()
         faces = [encoding for encoding in encodings if encoding is not None]
         rows = np.array(faces, dtype=np.float32) if faces else np.empty((0, DIMENSIONS), np.float32)
@@ -74,14 +74,15 @@ def central(faces: Sequence[EncodedFace], width: int, height: int) -> EncodedFac
     return min(faces, key=off)
 
 
-def _encoding(data: bytes, encode: Encoder, max_pixels: int) -> NDArray[np.float32] | None:
+def _encoding(photo: Path, encode: Encoder, max_pixels: int) -> NDArray[np.float32] | None:
     try:
-        picture = Picture(data, max_pixels=max_pixels)
+        picture = Picture(photo.read_bytes(), max_pixels=max_pixels)
         faces = encode(picture)
-    except BadImage:
+    except (BadImage, OSError):
         return None
     return central(faces, picture.width, picture.height).encoding if faces else None
 
 
 def _photos(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and not path.is_dir())
+    return [path for path in found if not path.name.startswith(".")]

@@ -30,6 +30,8 @@ R_NET_SCORE = 0.7
 R_NET_SIDE = 24
 #: Most that R-Net looks at, the likeliest first.
 MAX_CANDIDATES = 400
+#: P-Net looks at so many pixels at once, for which it takes some 100 MB.
+STRIP_PIXELS = 1_000_000
 #: How much two boxes may share before the less likely one goes.
 SHARED_IN_SIZE, SHARED = 0.5, 0.6
 
@@ -60,19 +62,36 @@ class Proposer:
 
     def _at(self, image: Image.Image, scale: float) -> tuple[Boxes, Scores]:
         """P-Net's likely windows at one size of the image, in pixels of the whole."""
-        shifts, probabilities = self._run(self._p_net, np.asarray(image)[None])
+        found = [self._in_strip(pixels, top) for top, pixels in _strips(np.asarray(image))]
+        windows, shifts, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        windows /= scale
+        keep = _without_doubles(windows, scores, SHARED_IN_SIZE)
+        return _shifted(windows, shifts)[keep], scores[keep]
+
+    def _in_strip(self, pixels: Pixels, top: int) -> tuple[Boxes, NDArray[np.float32], Scores]:
+        """P-Net's likely windows in a strip that begins at this row of the image, in the image's pixels."""
+        shifts, probabilities = self._run(self._p_net, pixels[None])
         rows, columns = np.nonzero(probabilities[0, 1] > P_NET_SCORE)
         corners = np.stack([columns, rows, columns, rows], axis=1).astype(np.float32) * STRIDE
-        windows = (corners + np.array([0, 0, WINDOW, WINDOW], np.float32)) / scale
-        scores = probabilities[0, 1][rows, columns]
-        keep = _without_doubles(windows, scores, SHARED_IN_SIZE)
-        return _shifted(windows, shifts[0][:, rows, columns].T)[keep], scores[keep]
+        windows = corners + np.array([0, top, WINDOW, top + WINDOW], np.float32)
+        return windows, shifts[0][:, rows, columns].T, probabilities[0, 1][rows, columns]
 
     @staticmethod
     def _run(network: Session, pixels: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         values = (np.float32(1 / 128) * pixels - np.float32(127.5 / 128)).transpose(0, 3, 1, 2)
         shifts, probabilities = network.run(None, {"input": np.ascontiguousarray(values)})
         return shifts, probabilities
+
+
+def _strips(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:
+    """The image from top to bottom in parts that fit the memory, with the row that each begins at.
+
+    Every window lies in one of them: they overlap by what a window is higher than a step.
+    """
+    rows, columns, _ = pixels.shape
+    step = max(1, STRIP_PIXELS // columns // STRIDE) * STRIDE
+    for top in range(0, max(1, rows - WINDOW + STRIDE), step):
+        yield top, pixels[top : top + step + WINDOW - STRIDE]
 
 
 def _sizes(image: Image.Image, scale: float) -> Iterator[tuple[Image.Image, float]]:

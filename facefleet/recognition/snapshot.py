@@ -206,7 +206,7 @@ def write(entries: Iterable[Entry], path: Path, *, version: int, model: str) -> 
 
     In memory it holds 12 bytes a person and 32 a row, and some 30 MB besides, never all the people.
     """
-    with path.open("xb+") as file, TemporaryFile(dir=path.parent) as texts:
+    with path.open("wb+") as file, TemporaryFile(dir=path.parent) as texts:
         file.write(bytes(HEADER_BYTES))
         places, owners, enrolled = _write_entries(entries, file, texts)
         file.write(np.asarray(places, "<u8").data)

@@ -52,6 +52,23 @@ def test_no_key_leaves_the_folder_of_its_area(backend: Backend, settings: Settin
     assert backend.blobs.delete(f"results/{name}")
 
 
+def test_what_a_killed_process_was_writing_goes_at_the_next_start_and_what_a_living_one_writes_stays(
+    backend: Backend, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facefleet.backends.embedded.blobs.UNLOCKED", -1.0)
+    making = settings.data / "blobs" / ".making"
+    (making / "abandoned").write_bytes(b"half an image")
+
+    def fill(path: Path) -> None:
+        path.write_bytes(b"whole")
+        connect(settings)
+        assert path.exists()
+
+    backend.blobs.put_file("state/a", fill)
+    assert list(making.iterdir()) == []
+    assert backend.blobs.get("state/a") == b"whole"
+
+
 def test_input_and_output_lie_under_the_names_that_the_settings_say(backend: Backend, settings: Settings) -> None:
     backend.blobs.put("in/test_00.jpg", b"image")
     backend.blobs.put("out/test_00", b"Paul")

@@ -118,11 +118,13 @@ def test_changes_tell_who_is_gone(people: People) -> None:
     assert people.changes(changes.version).removed == ()
 
 
-def test_somebody_erased_and_enrolled_again_is_not_gone(people: People) -> None:
+def test_somebody_erased_and_enrolled_again_is_told_of_as_both(people: People) -> None:
+    """Whoever holds their old encodings is to let go of them."""
     (paul,) = put(people, "paul")
     people.delete("paul")
     (again,) = put(people, "paul")
-    assert people.changes(paul.version) == Changes(again.version, (again,))
+    assert people.changes(paul.version) == Changes(again.version, (again,), ("paul",))
+    assert people.changes(again.version) == Changes(again.version)
 
 
 def test_a_version_from_the_future_gets_everybody(people: People) -> None:

@@ -107,7 +107,7 @@ def reject(backend: Backend) -> None:
 
 
 def erase(backend: Backend) -> None:
-    erase_person(backend.people, backend.blobs, "paul")
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
 
 
 def purge_all(backend: Backend) -> None:

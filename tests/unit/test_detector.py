@@ -7,7 +7,7 @@ import dlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import AS_STORED, MAX_PIXELS, PLACES, face, file_of, overlap, pasted, photo, picture, turned
+from pictures import AS_STORED, MAX_PIXELS, PLACES, face, overlap, pasted, photo, picture, turned
 from PIL import Image
 
 from facefleet.recognition.detector import MAX_FACES, Detector
@@ -156,11 +156,3 @@ def test_a_crowd_is_found_up_to_a_bound_and_nobody_twice(detector: Detector, pho
     assert len(found) == MAX_FACES < len(places)
     assert max(overlap(a, b) for a, b in combinations(found, 2)) < 0.33
     assert sum(is_there(place_of(tiles[0], place, 50), found) for place in places) == MAX_FACES
-
-
-def test_the_same_picture_has_the_same_faces(detector: Detector, photos: Path) -> None:
-    data = file_of(one_large_and_many_small(photos)[0], "JPEG")
-    first, second = (
-        found.find(Picture(data, max_pixels=MAX_PIXELS)) for found in (detector, Detector(smallest_face=USUAL))
-    )
-    assert first == second

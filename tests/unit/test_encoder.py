@@ -14,10 +14,12 @@ from pictures import AS_STORED, MAX_PIXELS, PLACES, area_of, face, file_of, over
 from PIL import Image, ImageFile
 
 from facefleet.model import Box
-from facefleet.recognition.encoder import CHIP_SIDE, EncodedFace, Encoder, Encoding, open_encoder
+from facefleet.recognition.detector import Detector
+from facefleet.recognition.encoder import EncodedFace, Encoder, Encoding, open_encoder
 from facefleet.recognition.images import Picture, Pixels
 from facefleet.recognition.network import load_network
 from facefleet.recognition.quality import sharpness
+from facefleet.recognition.weights import CHIP_SIDE
 
 USUAL = 0.03
 Reference = Callable[[Pixels, Box], Encoding]
@@ -28,6 +30,7 @@ HARDLY_ANY = 0.1
 ANOTHER_PROCESS = """
 import json, sys
 from pathlib import Path
+from facefleet.recognition.detector import Detector
 from facefleet.recognition.encoder import open_encoder
 from facefleet.recognition.images import Picture
 encode = open_encoder(Path(sys.argv[1]), smallest_face=float(sys.argv[2]))
@@ -79,6 +82,16 @@ def test_an_encoding_is_the_one_that_face_recognition_makes_of_the_same_box(
     image = photo(photos / name)
     face = only_face(encode, file_of(image))
     assert np.abs(face.encoding - reference(np.asarray(image), face.box)).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_a_face_cut_by_the_edge_is_encoded_as_face_recognition_does_it_given_all_of_its_box(
+    encode: Encoder, reference: Reference, photos: Path, name: str
+) -> None:
+    image = photo(photos / name)
+    (area,) = Detector(smallest_face=USUAL).find(picture(image))
+    face = only_face(encode, file_of(image))
+    assert np.abs(face.encoding - reference(np.asarray(image), Box(*map(round, area)))).max() < 1e-5
 
 
 @pytest.mark.parametrize("times", [1, 3])

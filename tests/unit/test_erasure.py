@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from app_tier.process import Processor
-from facefleet import answers, keys
+from facefleet import answers, keys, wire
 from facefleet.backends import connect
-from facefleet.model import Box, Face, Job, JobKind, Person, Photo, Rejection, Result
+from facefleet.model import Box, Face, Failure, Job, JobKind, Person, Photo, Rejection, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Picture
@@ -42,10 +42,34 @@ def test_every_answer_that_names_the_erased_goes_with_its_image_and_others_stay(
     keep(backend, "1", "a.jpg", "paul")
     keep(backend, "2", "b.jpg", "mary")
     answers.promise(backend.blobs, "1")
-    receipt = erase_person(backend.people, backend.blobs, "paul")
+    receipt = erase_person(backend.people, backend.blobs, backend.requests, "paul")
     assert receipt is not None and receipt["answers"] == 1
     left = {info.key for area in keys.FORGOTTEN for info in backend.blobs.list(area)}
     assert left == {"in/b.jpg", "out/b", "results/2.json"}
+
+
+def test_a_refusal_that_names_the_erased_goes_as_well(backend: Backend) -> None:
+    backend.people.put(Person("paul", "Paul"))
+    why = Failure("nearer_to_another", "the face is identified as paul", person_id="paul")
+    answers.store(backend.blobs, Job("1", JobKind.ENROL, "a.jpg", 0.0), Result("1", "a.jpg", error=why))
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
+    assert answers.stored(backend.blobs, "1") is None
+
+
+def test_where_everybodys_encodings_were_deleted_a_worker_is_asked_for_the_file_again(backend: Backend) -> None:
+    for id in ("paul", "mary"):
+        backend.people.put(Person(id, id.title()))
+    backend.blobs.put(keys.SNAPSHOT, b"encodings")
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
+    erase_person(backend.people, backend.blobs, backend.requests, "mary")
+    (message,) = backend.requests.receive(limit=10)
+    assert wire.load_job(message.body).kind is JobKind.TIDY
+
+
+def test_the_erasure_of_nobody_leaves_the_file_of_everybodys_encodings(backend: Backend) -> None:
+    backend.blobs.put(keys.SNAPSHOT, b"encodings")
+    assert erase_person(backend.people, backend.blobs, backend.requests, "nobody") is None
+    assert backend.blobs.get(keys.SNAPSHOT) == b"encodings"
 
 
 def test_encodings_lie_with_the_answer_alone_and_go_with_it(backend: Backend) -> None:
@@ -56,7 +80,7 @@ def test_encodings_lie_with_the_answer_alone_and_go_with_it(backend: Backend) ->
     whole = answers.stored_whole(backend.blobs, "1")
     assert whole is not None and answers.encoding_of(whole, 0) == face.encoding
     backend.people.put(Person("paul", "Paul", rejections=(Rejection("1-0", face.encoding),)))
-    erase_person(backend.people, backend.blobs, "paul")
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
     assert answers.stored_whole(backend.blobs, "1") is None and backend.people.list() == ()
 
 
@@ -67,7 +91,7 @@ def test_an_erasure_deletes_the_file_that_has_everybodys_encodings(backend: Back
     if everybody:
         erase_everybody(backend.people, backend.blobs)
     else:
-        erase_person(backend.people, backend.blobs, "paul")
+        erase_person(backend.people, backend.blobs, backend.requests, "paul")
     assert answers.found(backend.blobs, keys.SNAPSHOT) is None
 
 
@@ -76,7 +100,7 @@ def test_somebody_erased_while_a_worker_looks_is_not_named(backend: Backend, pho
     backend.people.put(Person("paul", "Paul", {}, (Photo("p", BOX, encoding),)))
 
     def erased_meanwhile(picture: Picture) -> list[EncodedFace]:
-        erase_person(backend.people, backend.blobs, "paul")
+        erase_person(backend.people, backend.blobs, backend.requests, "paul")
         return [EncodedFace(BOX, np.zeros(128, np.float32), np.zeros((150, 150, 3), np.uint8))]
 
     keeper = Keeper(backend.people, backend.blobs)

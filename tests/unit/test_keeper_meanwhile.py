@@ -1,11 +1,13 @@
 """The keeper while others enrol and erase: nobody is missed, and nobody erased is kept."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from keepers import IDS, Busy, Overtaken, Place, enrol, known, stored
 
 from facefleet import keys
+from facefleet.backends.embedded.blobs import DirectoryBlobs
 from facefleet.errors import Unavailable
 from facefleet.ports import People
 from facefleet.recognition.snapshot import load
@@ -51,6 +53,51 @@ def test_a_snapshot_that_comes_behind_an_erasure_is_deleted(place: Place) -> Non
     keeper = place.start(blobs=blobs, overlaid=9)
     keeper.refresh()
     assert (known(keeper), stored(blobs)) == ("acdefgh", None)
+
+
+def test_a_snapshot_of_somebody_erased_and_enrolled_again_meanwhile_is_deleted(place: Place) -> None:
+    def anew(store: People) -> None:
+        store.delete("c")
+        place.blobs.delete(keys.SNAPSHOT)
+        enrol(store, "c")
+
+    people = Busy(place.root / "people.db", "d", anew)
+    enrol(people, *IDS)
+    keeper = place.start(people)
+    assert (known(keeper), stored(place.blobs)) == (IDS, None)
+
+
+def test_who_holds_encodings_of_somebody_erased_and_enrolled_again_lets_go_of_them(place: Place) -> None:
+    enrol(place.people, *IDS)
+    keeper = place.start(overlaid=9)
+    before = keeper.gallery.snapshot
+    place.people.delete("b")
+    place.blobs.delete(keys.SNAPSHOT)
+    enrol(place.people, "b")
+    keeper.tidy()
+    assert keeper.gallery.snapshot is not before
+    assert (known(keeper), stored(place.blobs)) == (IDS, place.people.version())
+
+
+def test_a_snapshot_that_was_not_deleted_with_somebody_is_deleted_by_the_next_who_reads_it(place: Place) -> None:
+    enrol(place.people, *IDS)
+    place.start(overlaid=9)
+    place.people.delete("b")
+    assert known(place.start(overlaid=9)) == "acdefgh"
+    assert stored(place.blobs) is None
+
+
+def test_a_snapshot_deleted_while_it_is_opened_is_none(place: Place) -> None:
+    class Gone(DirectoryBlobs):
+        def local(self, key: str) -> Path:
+            path = super().local(key)
+            self.delete(key)
+            return path
+
+    enrol(place.people, *IDS)
+    place.start(overlaid=9)
+    keeper = place.start(blobs=Gone(place.root / "blobs", {}), overlaid=9)
+    assert known(keeper) == IDS
 
 
 def test_after_an_erasure_there_is_a_snapshot_again_without_the_person(place: Place) -> None:

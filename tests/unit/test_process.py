@@ -8,13 +8,14 @@ import pytest
 
 from app_tier.process import Processor
 from facefleet.backends import connect
-from facefleet.model import Box, Job, JobKind, Person, Photo, Result
+from facefleet.model import Box, Candidate, Face, Failure, Job, JobKind, Person, Photo, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Pixels
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
+from facefleet.wire import result_to_json
 
 BOX = Box(0, 0, 200, 200)
 #: As sharp, and neither dark nor bright, as a photo can be.
@@ -88,3 +89,25 @@ def test_an_enrolment_that_comes_twice_is_no_duplicate_of_itself(backend: Backen
     enrol(0, job="1")
     assert code(enrol(0, job="1")) is None
     assert len(photos_of(backend, "paul")) == 1
+
+
+def test_a_person_has_no_more_photos_than_are_kept(
+    backend: Backend, enrol: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facefleet.recognition.quality.MAX_PHOTOS", 2)
+    assert [code(enrol(i, job=str(i), force=True)) for i in range(3)] == [None, None, "too_many_photos"]
+    assert code(enrol(1, job="1", force=True)) is None, "the same again"
+
+
+def test_a_result_stands_while_everybody_whom_it_names_is_enrolled(backend: Backend, enrol: Enrol) -> None:
+    process = Processor(
+        Recogniser(lambda picture: [], Keeper(backend.people, backend.blobs), Limits(1)), backend.people, backend.blobs
+    )
+    enrol(0)
+    face = Face(BOX, 0.5, person_id="paul", candidates=(Candidate("mary", 0.7, 0.1),))
+    named = result_to_json(Result("1", "a.jpg", (face,), gallery_version=backend.people.version()))
+    refused = result_to_json(Result("1", "a.jpg", error=Failure("nearer_to_another", "mary", person_id="mary")))
+    assert process.stands(named) and process.stands(refused)
+    backend.people.delete("mary")
+    assert not process.stands(named) and not process.stands(refused)
+    assert process.stands(result_to_json(Result("1", "a.jpg")))

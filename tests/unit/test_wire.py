@@ -194,7 +194,7 @@ def test_nobody_known_is_the_answer_unknown(faces: tuple[Face, ...]) -> None:
 
 def test_a_failure_says_its_code_and_what_to_do() -> None:
     body = wire.result_to_json(Result("j1", "a.jpg", error=Failure("not_an_image", "send a JPEG")))
-    error = {"code": "not_an_image", "detail": "send a JPEG", "forcible": False}
+    error = {"code": "not_an_image", "detail": "send a JPEG", "forcible": False, "person": None}
     assert (body["status"], body["error"], body["faces"]) == ("failed", error, [])
     blurred = Failure("face_too_blurred", "send a sharper one", forcible=True)
     assert wire.result_to_json(Result("j1", "a.jpg", error=blurred))["error"]["forcible"] is True

@@ -205,3 +205,44 @@ def test_a_worker_with_nothing_to_do_tidies(backend: Backend, monkeypatch: pytes
     worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=stop.set)
     threading.Thread(target=worker.run, args=(stop,), daemon=True).start()
     assert stop.wait(PATIENCE)
+
+
+def test_a_job_to_tidy_is_done_and_answered_to_nobody(backend: Backend) -> None:
+    tidied = threading.Event()
+    backend.requests.send(wire.dump_job(Job("t", JobKind.TIDY, "-", 0.0)))
+    pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
+    stop = threading.Event()
+    worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=tidied.set)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    assert tidied.wait(PATIENCE)
+    stop.set()
+    thread.join()
+    assert backend.requests.depth() == Depth(0, 0)
+    assert list(backend.blobs.list(keys.RESULTS)) == []
+
+
+def test_an_answer_that_names_somebody_erased_before_it_was_stored_is_made_anew(
+    backend: Backend, replies: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app_tier.worker.RETRY_AFTER", 0.01)
+    backend.requests.send(wire.dump_job(job("a", replies.name)))
+    asked = []
+
+    def process(job: Job, image: bytes) -> Result:
+        return recognised(job, b"nobody" if asked else b"paul")
+
+    def stands(result: dict[str, Any]) -> bool:
+        asked.append(result["answer"])
+        return result["answer"] != "paul"
+
+    pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
+    stop = threading.Event()
+    worker = Worker(backend.requests, backend.replies, backend.blobs, process, pulse, stands=stands)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    (reply,) = replies.receive(wait=PATIENCE)
+    stop.set()
+    thread.join()
+    assert (wire.load_reply(reply.body)["answer"], asked) == ("nobody", ["paul", "nobody"])
+    assert backend.blobs.get(keys.answer("a.jpg")) == b"nobody"

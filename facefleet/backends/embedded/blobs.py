@@ -1,5 +1,6 @@
 """Blobs in a directory: a folder for each area, a file for each key, nothing half written."""
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +16,8 @@ from facefleet.model import BlobInfo
 MAX_NAME_BYTES = 200
 #: Ends a folder that holds the rest of a long name. `quote` never writes this.
 CONTINUED = "%+"
-#: A file that is still being written after so many seconds never will be.
-UNFINISHED_AFTER = 3600.0
+#: Whoever makes a file has locked it so many seconds later.
+UNLOCKED = 1.0
 
 
 class DirectoryBlobs:
@@ -41,9 +42,12 @@ class DirectoryBlobs:
         # Made beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
         path, making = self._path(key), self._making / uuid4().hex
         try:
-            fill(making)
-            _sync(making, os.O_RDONLY)
-            self._move(making, path)
+            with making.open("xb") as held:
+                # A lock dies with its holder: what is not locked will never be finished.
+                fcntl.flock(held, fcntl.LOCK_EX)
+                fill(making)
+                os.fsync(held.fileno())
+                self._move(making, path)
         except Unavailable:
             # An `OSError`, too.
             raise
@@ -63,7 +67,8 @@ class DirectoryBlobs:
         """What processes that were killed while they wrote left behind."""
         for making in self._making.iterdir():
             with suppress(FileNotFoundError):
-                if time.time() - making.stat().st_mtime > UNFINISHED_AFTER:
+                # One that was just made is not locked yet.
+                if time.time() - making.stat().st_ctime > UNLOCKED and _is_abandoned(making):
                     making.unlink()
 
     def _move(self, making: Path, path: Path) -> None:
@@ -132,13 +137,18 @@ def _files(folder: Path, before: str = "") -> Iterator[tuple[str, "os.DirEntry[s
             yield before + entry.name, entry
 
 
+def _is_abandoned(making: Path) -> bool:
+    with making.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 def _sync_folder(folder: Path) -> None:
     """A rename or deletion is on disk only once its folder is."""
-    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    fd = os.open(path, flags)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
     finally:

@@ -33,7 +33,6 @@ REMOVED = "SELECT id FROM removed WHERE version > ? ORDER BY version"
 REMOVE = "INSERT OR REPLACE INTO removed VALUES (?, ?, ?)"
 DELETE_ALL = "DELETE FROM people"
 REMOVE_ALL = "INSERT OR REPLACE INTO removed SELECT id, ?, ? FROM people"
-BACK_AGAIN = "DELETE FROM removed WHERE id = ?"
 RAISE_FLOOR = "UPDATE gallery SET floor = MAX(floor, COALESCE((SELECT MAX(version) FROM removed WHERE at < ?), 0))"
 FORGET_REMOVED = "DELETE FROM removed WHERE at < ?"
 
@@ -49,7 +48,6 @@ class SqlitePeople:
                 raise Conflict(f"person {person.id} was changed by somebody else: read again")
             version = _raise_version(connection)
             connection.execute(PUT, (person.id, version, dump_person(person)))
-            connection.execute(BACK_AGAIN, (person.id,))
         return replace(person, version=version)
 
     def get(self, person_id: str) -> Person:

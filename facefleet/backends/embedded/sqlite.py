@@ -25,10 +25,13 @@ class Database:
     What SQLite cannot do now, because the disk is full or a lock is not to be had, raises `Unavailable`.
     """
 
-    def __init__(self, path: Path, schema: str, *, page_size: int = 4096) -> None:
-        """`page_size`: of a new file, in bytes; what is written at once is best not much more, or less."""
+    def __init__(self, path: Path, schema: str, *, page_size: int = 4096, secure_delete: str = "ON") -> None:
+        """`page_size`: of a new file, in bytes; what is written at once is best not much more, or less.
+
+        `secure_delete`: "ON", what is deleted is overwritten; "FAST", where that costs no further writing.
+        """
         self.path = path
-        self._page_size = page_size
+        self._pragmas = f"PRAGMA page_size = {page_size}; PRAGMA secure_delete = {secure_delete}"
         self._idle: deque[sqlite3.Connection] = deque()
         # SQLite's own wait for its write lock sleeps longer and longer; threads of a process queue up here instead.
         self._writing = threading.Lock()
@@ -95,10 +98,7 @@ class Database:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=32
         )
-        connection.execute(f"PRAGMA page_size = {self._page_size}")
-        # What is deleted here was somebody's face: it is overwritten where that costs no further writing, and `scrub`
-        # does the rest.
-        connection.execute("PRAGMA secure_delete = FAST")
+        connection.executescript(self._pragmas)
         return connection
 
 
