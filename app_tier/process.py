@@ -1,6 +1,5 @@
 """What a job becomes: a result. Storing and replying is the worker's."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from facefleet import answers, keys
@@ -21,7 +20,6 @@ class Processor:
         self._recogniser = recogniser
         self._people = people
         self._blobs = blobs
-        self._beside = ThreadPoolExecutor(1, "beside")
 
     def __call__(self, job: Job, image: bytes) -> Result:
         """The job's result; an image or a person that will not do is a failed one, not an error."""
@@ -47,13 +45,7 @@ class Processor:
             return False
 
     def _recognise(self, job: Job, image: bytes) -> Result:
-        # As sent: whatever becomes of it, it can be looked at. A disk takes its time, in which a core can work.
-        kept = self._beside.submit(self._blobs.put, keys.input_image(job.filename), image)
-        try:
-            faces = self._recogniser.recognise(image, top_k=job.top_k)
-        finally:
-            kept.result()
-        return Result(job.id, job.filename, faces)
+        return Result(job.id, job.filename, self._recogniser.recognise(image, top_k=job.top_k))
 
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)

@@ -98,16 +98,17 @@ class Worker:
         """What is stored of the job, by now; raises `Unavailable` where it names somebody erased meanwhile."""
         result = answers.stored(self._blobs, job.id) if message.receive_count > 1 else None
         if result is None:
-            result = answers.store(self._blobs, job, self._work(job, received))
+            image = self._image(job)
+            result = answers.store(self._blobs, job, self._work(job, image, received), image)
         # Looked at once it is stored: an erasure that had not found it yet finds it from now on.
         if not self._stands(result):
             answers.erase(self._blobs, result, answer=result["answer"])
             raise Unavailable("somebody whom the answer names was erased meanwhile: it is made anew")
         return result
 
-    def _work(self, job: Job, received: float) -> Result:
+    def _work(self, job: Job, image: bytes | None, received: float) -> Result:
         started = time.perf_counter()
-        result = self._process(job, image) if (image := self._image(job)) is not None else _image_gone(job)
+        result = _image_gone(job) if image is None else self._process(job, image)
         recognise = time.perf_counter() - started
         queued = max(0.0, received - job.submitted_at)
         return replace(result, timings=Timings(queued, recognise, queued + recognise))

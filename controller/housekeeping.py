@@ -34,7 +34,7 @@ def _answer(message: Message, blobs: Blobs, replies: Callable[[str], Queue]) -> 
     result = answers.stored(blobs, job.id)
     if result is None:
         log.error("job %s: dead letter, it ended every worker that took it", job.id)
-        result = answers.store(blobs, job, _given_up(job))
+        result = answers.store(blobs, job, _given_up(job), job.image)
     answers.reply(replies, job, result)
     return True
 

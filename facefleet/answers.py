@@ -19,20 +19,25 @@ log = logging.getLogger(__name__)
 ENCODINGS = "_encodings"
 
 
-def store(blobs: Blobs, job: Job, result: Result) -> Json:
-    """Keeps the result by id and, for a recognition, the bare answer by the file's stem; returns what clients see."""
+def store(blobs: Blobs, job: Job, result: Result, image: bytes | None = None) -> Json:
+    """Keeps the result by id and, of a recognition, the image as sent and the bare answer; returns what clients see."""
     whole = wire.result_to_json(result)
     if any(face.encoding for face in result.faces):
         whole[ENCODINGS] = [base64.b64encode_as_string(face.encoding) for face in result.faces]
-    return store_whole(blobs, job, whole)
+    return store_whole(blobs, job, whole, image)
 
 
-def store_whole(blobs: Blobs, job: Job, whole: Json) -> Json:
+def store_whole(blobs: Blobs, job: Job, whole: Json, image: bytes | None) -> Json:
     """As `store`, of a result as it was kept already, encodings and all."""
+    kept: dict[str, bytes] = {}
+    if job.kind is JobKind.RECOGNISE and image is not None:
+        # As sent, whatever became of it, so that it can be looked at.
+        kept[keys.input_image(job.filename)] = image
     if job.kind is JobKind.RECOGNISE and whole["error"] is None:
-        blobs.put(keys.answer(job.filename), whole["answer"].encode())
+        kept[keys.answer(job.filename)] = whole["answer"].encode()
     # Last: a worker that finds it takes the job as done, and does nothing over again.
-    blobs.put(keys.result(job.id), json.dumps(whole).encode())
+    kept[keys.result(job.id)] = json.dumps(whole).encode()
+    blobs.put_all(kept)
     return shown(whole)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from facefleet import answers, keys
+from facefleet import answers
 from facefleet.errors import Unavailable
 from facefleet.model import Job, Timings
 from facefleet.ports import Blobs
@@ -89,8 +89,7 @@ class Cache:
         whole = self._stored(key, entry, version) if entry else None
         if entry is None or whole is None:
             return None
-        self._blobs.put(keys.input_image(job.filename), probe.image)
-        result = answers.store_whole(self._blobs, job, _as_own(whole, job, time.time()))
+        result = answers.store_whole(self._blobs, job, _as_own(whole, job, time.time()), probe.image)
         if version != self._people_version() or answers.purged_since(self._blobs, entry.submitted_at):
             answers.erase(self._blobs, result, answer=result["answer"])
             return None

@@ -211,6 +211,16 @@ def test_what_is_no_key_is_refused(blobs: Blobs, key: str) -> None:
             use(key)
 
 
+def test_several_are_put_at_once(blobs: Blobs) -> None:
+    wanted = {"in/a.jpg": b"image", "out/a": b"paul", "results/a.json": b"{}"}
+    with holding(blobs, {"in/a.jpg": b"old"}):
+        blobs.put_all(wanted)
+        assert {key: blobs.get(key) for key in wanted} == wanted
+        blobs.put_all({})
+    for key in wanted:
+        blobs.delete(key)
+
+
 def test_a_file_becomes_a_blob(blobs: Blobs) -> None:
     with holding(blobs, {"state/a": b"old"}):
         blobs.put_file("state/a", lambda path: path.write_bytes(b"new"))

@@ -73,7 +73,7 @@ def job(id: str, reply_to: str | None, *, image: bytes | None = b"paul", blob: s
 def work_until(done: Callable[[], bool], backend: Backend, calls: Calls, process: Any = recognised) -> None:
     """Runs a worker in a thread until `done`."""
     requests = Failing(backend.requests, ("ack",), calls)
-    blobs = Failing(backend.blobs, ("put", "delete"), calls)
+    blobs = Failing(backend.blobs, ("put", "put_all", "delete"), calls)
 
     def open_replies(name: str) -> Queue:
         queue: Queue = Failing(backend.replies(name), ("send",), calls)  # type: ignore[assignment]
@@ -123,7 +123,8 @@ def test_whichever_call_fails_the_job_ends_with_one_answer(
 def test_the_claimed_image_is_gone_once_the_job_is_done(backend: Backend, replies: Queue) -> None:
     backend.blobs.put(keys.claim("j"), b"paul")
     backend.requests.send(wire.dump_job(job("j", replies.name, image=None, blob=keys.claim("j"))))
-    work_until(lambda: not list(backend.blobs.list(keys.INPUT)), backend, Calls(0, after=False))
+    as_sent = {keys.input_image("j.jpg")}
+    work_until(lambda: {info.key for info in backend.blobs.list(keys.INPUT)} == as_sent, backend, Calls(0, after=False))
     assert received(replies)[0]["answer"] == "paul"
 
 

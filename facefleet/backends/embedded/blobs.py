@@ -4,8 +4,10 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
@@ -16,6 +18,8 @@ from facefleet.model import BlobInfo
 MAX_NAME_BYTES = 200
 #: Ends a folder that holds the rest of a long name. `quote` never writes this.
 CONTINUED = "%+"
+#: Writes a file at the path.
+Fill = Callable[[Path], object]
 #: Whoever makes a file has locked it so many seconds later.
 UNLOCKED = 1.0
 
@@ -36,26 +40,48 @@ class DirectoryBlobs:
         self._remove_unfinished()
 
     def put(self, key: str, data: bytes) -> None:
-        self.put_file(key, lambda path: path.write_bytes(data))
+        self.put_all({key: data})
+
+    def put_all(self, blobs: Mapping[str, bytes]) -> None:
+        self._put({key: partial(_write, data=data) for key, data in blobs.items()})
 
     def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
-        # Made beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
-        path, making = self._path(key), self._making / uuid4().hex
+        self._put({key: fill})
+
+    def _put(self, fills: Mapping[str, Fill]) -> None:
+        """Made beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
+
+        All at each step: the first sync brings most of what the others wait for to the disk as well.
+        """
+        paths = [self._path(key) for key in fills]
+        with ExitStack() as held:
+            try:
+                making = [held.enter_context(self._made(fill)) for fill in fills.values()]
+                for file in making:
+                    os.fsync(file.fileno())
+                for file, path in zip(making, paths, strict=True):
+                    _move(Path(file.name), path)
+                for folder in dict.fromkeys(path.parent for path in paths):
+                    _sync_folder(folder)
+            except Unavailable:
+                # An `OSError`, too.
+                raise
+            except OSError as e:
+                raise Unavailable(f"{', '.join(fills)} cannot be written ({e.strerror}): is the disk full?") from e
+
+    @contextmanager
+    def _made(self, fill: Fill) -> Iterator[IO[bytes]]:
+        """A new file, filled, and gone at the end unless it was moved."""
+        path = self._making / uuid4().hex
         try:
-            with making.open("xb") as held:
+            with path.open("xb") as file:
                 # A lock dies with its holder: what is not locked will never be finished.
-                fcntl.flock(held, fcntl.LOCK_EX)
-                fill(making)
-                os.fsync(held.fileno())
-                self._move(making, path)
-        except Unavailable:
-            # An `OSError`, too.
-            raise
-        except OSError as e:
-            raise Unavailable(f"{key} cannot be written ({e.strerror}): is the disk full?") from e
+                fcntl.flock(file, fcntl.LOCK_EX)
+                fill(path)
+                yield file
         finally:
             # Nobody would find an image that stays here, neither to forget nor to erase it.
-            making.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
     def local(self, key: str) -> Path:
         path = self._path(key)
@@ -70,16 +96,6 @@ class DirectoryBlobs:
                 # One that was just made is not locked yet.
                 if time.time() - making.stat().st_ctime > UNLOCKED and _is_abandoned(making):
                     making.unlink()
-
-    def _move(self, making: Path, path: Path) -> None:
-        folder = path.parent
-        try:
-            making.replace(path)
-        except FileNotFoundError:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_folder(folder.parent)
-            making.replace(path)
-        _sync_folder(folder)
 
     def get(self, key: str) -> bytes:
         try:
@@ -144,6 +160,19 @@ def _is_abandoned(making: Path) -> bool:
         except BlockingIOError:
             return False
     return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _move(making: Path, path: Path) -> None:
+    try:
+        making.replace(path)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_folder(path.parent.parent)
+        making.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """SQLite opened the way that we need it: WAL, durable when it must be, few connections."""
 
+import os
 import sqlite3
 import threading
 import time
@@ -13,6 +14,8 @@ from facefleet.errors import Unavailable
 
 #: Other processes hold the write lock for milliseconds; beyond this something is wrong.
 BUSY_TIMEOUT = 30.0
+#: How often is looked whether the lock is free, again and again twice as seldom.
+FIRST_PAUSE, MAX_PAUSE = 0.0001, 0.01
 #: Bytes alive in a file up to which it is rewritten to scrub it: well under a second.
 MAX_REWRITTEN = 100_000_000
 #: Connections kept open while nobody uses them.
@@ -31,9 +34,12 @@ class Database:
         `secure_delete`: "ON", what is deleted is overwritten; "FAST", where that costs no further writing.
         """
         self.path = path
-        self._pragmas = f"PRAGMA page_size = {page_size}; PRAGMA secure_delete = {secure_delete}"
+        # What must be on disk is brought there by `write`.
+        self._pragmas = (
+            f"PRAGMA page_size = {page_size}; PRAGMA secure_delete = {secure_delete}; PRAGMA synchronous = NORMAL"
+        )
         self._idle: deque[sqlite3.Connection] = deque()
-        # SQLite's own wait for its write lock sleeps longer and longer; threads of a process queue up here instead.
+        # Threads of a process queue up here, and wait for other processes one at a time.
         self._writing = threading.Lock()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Two processes that switch a new file to WAL at once get "locked", whatever their time-out.
@@ -73,10 +79,25 @@ class Database:
     def write(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
         """A transaction. Durable: on disk when this returns; otherwise a power cut may undo the last ones, in order."""
         with self._writing, self.read() as connection:
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             yield connection
             connection.execute("COMMIT")
+        if durable:
+            # SQLite itself would do so before others may write, who would wait for the disk as well.
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            log = os.open(f"{self.path}-wal", os.O_RDONLY)
+        except FileNotFoundError:
+            # The last of the others closed the file, which brought everything into it.
+            return
+        try:
+            os.fdatasync(log)
+        except OSError as e:
+            raise Unavailable(f"{self.path} cannot be written ({e.strerror}): is the disk full?") from e
+        finally:
+            os.close(log)
 
     def scrub(self) -> None:
         """Leaves nothing of what was deleted: copies stay in gaps of pages, and pages in the write-ahead log.
@@ -100,6 +121,25 @@ class Database:
         )
         connection.executescript(self._pragmas)
         return connection
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begins to write; raises `OperationalError`.
+
+    Others write for less than a millisecond, and SQLite's own wait for them sleeps longer than that.
+    """
+    deadline, pause = time.monotonic() + BUSY_TIMEOUT, FIRST_PAUSE
+    connection.execute("PRAGMA busy_timeout = 0")
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, MAX_PAUSE)
+    connection.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT:.0f}")
 
 
 def now() -> float:
