@@ -1,4 +1,4 @@
-"""Two sides on the same photos: each photo asked of both in turns, and what comes of it."""
+"""Two sides on the same photos, in turns, and what comes of it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
@@ -77,13 +77,17 @@ class Measured:
 def compare(
     photos: Sequence[Path], ours: Side, theirs: Side, rounds: int, advance: Callable[[], None]
 ) -> list[Compared]:
-    """Every photo, `rounds` times, photo by photo; a first time of each side goes uncounted."""
+    """Every photo, `rounds` times, the sides in turns, each with all photos: a worker goes from image to image.
+
+    A first time of each side goes uncounted.
+    """
     ours.ask(photos[0])
     theirs.ask(photos[0])
     answers: list[list[tuple[dict[str, Any], dict[str, Any]]]] = [[] for _ in photos]
     for _ in range(rounds):
-        for photo, answered in zip(photos, answers, strict=True):
-            answered.append((ours.ask(photo), theirs.ask(photo)))
+        own = [ours.ask(photo) for photo in photos]
+        for photo, one, answered in zip(photos, own, answers, strict=True):
+            answered.append((one, theirs.ask(photo)))
             advance()
     return [_compared(photo, answered, theirs) for photo, answered in zip(photos, answers, strict=True)]
 

@@ -4,7 +4,7 @@
 
 Every image in DIR and the folders in it, `--limit` of them, evenly spread, is made a JPEG of 1 megapixel, if it has
 half of one, and a face crop of 250×250: a square around the largest face that `face_recognition` finds, the face 45 %
-of its side, as in Labelled Faces in the Wild. Each photo is asked of both sides in turns. A side is a process with one
+of its side, as in Labelled Faces in the Wild. The sides take turns, each with all photos. A side is a process with one
 thread, as a worker is. Ours: from the file's bytes to names, as a worker recognises it, settings as built in. Theirs:
 `load_image_file`, `face_locations`, `face_encodings` at these locations, `compare_faces`. The gallery has ten people.
 

@@ -2,8 +2,6 @@
 
 import struct
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 
 from PIL import Image
@@ -25,21 +23,18 @@ UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError
 
 def check(data: bytes, *, max_pixels: int) -> None:
     """Reads the header alone; raises `BadImage` for what nobody can, or should, decode."""
-    with opened(data, max_pixels):
-        pass
+    opened(data, max_pixels)
 
 
-@contextmanager
-def opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+def opened(data: bytes, max_pixels: int) -> Image.Image:
     """The image with its header read and its pixels not; raises `BadImage`."""
     if not data:
         raise BadImage("the file is empty: send an image", code="empty_file")
     image = _open(data, max_pixels)
-    with image:
-        limit = max_pixels if image.format in JPEGS else max_pixels // WHOLE
-        if image.width * image.height > limit:
-            raise _too_many(f"{image.width}×{image.height}", limit)
-        yield image
+    limit = max_pixels if image.format in JPEGS else max_pixels // WHOLE
+    if image.width * image.height > limit:
+        raise _too_many(f"{image.width}×{image.height}", limit)
+    return image
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:

@@ -45,14 +45,16 @@ class Picture:
         self._decoded: Image.Image | None = None
         #: What it is reduced by, where it is decoded.
         self._reduced = 1
-        with opened(data, max_pixels) as image:
-            is_jpeg = image.format in JPEGS
-            # Pillow fails at a draft that would leave a side without pixels.
-            self._drafts = tuple(draft for draft in DRAFTS if draft <= min(image.size)) if is_jpeg else DRAFTS[:1]
-            # Other formats are decoded whole, and some, like PNG, before they tell their orientation.
-            rgb = None if is_jpeg else _rgb(image)
-            self._orientation = _orientation(image)
-            self.width, self.height = image.size[::-1] if self._orientation in LYING else image.size
+        image = opened(data, max_pixels)
+        is_jpeg = image.format in JPEGS
+        # Pillow fails at a draft that would leave a side without pixels.
+        self._drafts = tuple(draft for draft in DRAFTS if draft <= min(image.size)) if is_jpeg else DRAFTS[:1]
+        # Other formats are decoded whole, and some, like PNG, before they tell their orientation.
+        rgb = None if is_jpeg else _rgb(image)
+        self._orientation = _orientation(image)
+        self.width, self.height = image.size[::-1] if self._orientation in LYING else image.size
+        #: With its header read, for the first to decode it.
+        self._unread = image if is_jpeg else None
         if rgb is not None:
             self._decoded = _upright(rgb, self._orientation)
 
@@ -112,9 +114,9 @@ class Picture:
         return max(fine, small)
 
     def _decode(self, draft: int) -> Image.Image:
-        with opened(self._data, self._max_pixels) as image:
-            image.draft(None, (image.width // draft, image.height // draft))
-            return _upright(_rgb(image), self._orientation)
+        image, self._unread = self._unread or opened(self._data, self._max_pixels), None
+        image.draft(None, (image.width // draft, image.height // draft))
+        return _upright(_rgb(image), self._orientation)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -33,7 +33,7 @@ MAX_CANDIDATES = 400
 #: P-Net looks at so many pixels at once, for which it takes some 100 MB.
 STRIP_PIXELS = 1_000_000
 #: How much two boxes may share before the less likely one goes.
-SHARED_IN_SIZE, SHARED = 0.5, 0.6
+SHARED = 0.5
 
 
 class Proposer:
@@ -46,14 +46,14 @@ class Proposer:
     def propose(self, image: Image.Image, smallest: float) -> Boxes:
         """Squares in the image's pixels that may hold a face, the likeliest first; down to so small a side."""
         boxes, scores = self._all_over(image, smallest)
-        keep = _without_doubles(boxes, scores, SHARED)[:MAX_CANDIDATES]
+        keep = _without_doubles(boxes, scores)[:MAX_CANDIDATES]
         if not len(keep):
             return boxes
         squares = _square(boxes[keep])
         shifts, probabilities = self._run(self._r_net, np.stack([_seen(image, square) for square in squares]))
         likely = probabilities[:, 1] > R_NET_SCORE
         boxes = _shifted(squares, shifts)[likely]
-        return _square(boxes[_without_doubles(boxes, probabilities[likely, 1], SHARED)])
+        return _square(boxes[_without_doubles(boxes, probabilities[likely, 1])])
 
     def _all_over(self, image: Image.Image, smallest: float) -> tuple[Boxes, Scores]:
         found = [self._at(small, scale) for small, scale in _sizes(image, WINDOW / smallest)]
@@ -65,7 +65,7 @@ class Proposer:
         found = [self._in_strip(pixels, top) for top, pixels in _strips(np.asarray(image))]
         windows, shifts, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         windows /= scale
-        keep = _without_doubles(windows, scores, SHARED_IN_SIZE)
+        keep = _without_doubles(windows, scores)
         return _shifted(windows, shifts)[keep], scores[keep]
 
     def _in_strip(self, pixels: Pixels, top: int) -> tuple[Boxes, NDArray[np.float32], Scores]:
@@ -123,7 +123,7 @@ def _square(boxes: Boxes) -> Boxes:
     return np.hstack([centre - half, centre + half])
 
 
-def _without_doubles(boxes: Boxes, scores: Scores, shared: float) -> NDArray[np.intp]:
+def _without_doubles(boxes: Boxes, scores: Scores) -> NDArray[np.intp]:
     """Which to keep, the likeliest first: each that shares no more of its area with a likelier one (IoU)."""
     left, top, right, bottom = boxes.T
     area = (right - left) * (bottom - top)
@@ -135,5 +135,5 @@ def _without_doubles(boxes: Boxes, scores: Scores, shared: float) -> NDArray[np.
         across = np.minimum(right[first], right[rest]) - np.maximum(left[first], left[rest])
         down = np.minimum(bottom[first], bottom[rest]) - np.maximum(top[first], top[rest])
         both = np.maximum(across, 0) * np.maximum(down, 0)
-        order = rest[both <= shared * (area[first] + area[rest] - both)]
+        order = rest[both <= SHARED * (area[first] + area[rest] - both)]
     return np.array(keep, np.intp)
