@@ -5,6 +5,7 @@ times as long. The boxes are its own, since the landmarks that follow were train
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import dlib
 
@@ -41,10 +42,13 @@ Found = tuple[float, Area]
 class Detector:
     """Holds the networks and dlib's detector."""
 
-    def __init__(self, *, smallest_face: float) -> None:
-        """`smallest_face`: a share of the picture's longer side or, from 1 on, pixels. Raises `Unavailable`."""
+    def __init__(self, models: Path | None = None, *, smallest_face: float) -> None:
+        """`smallest_face`: a share of the picture's longer side or, from 1 on, pixels. Raises `Unavailable`.
+
+        `models`: the folder with the networks that were made; without it, it takes longer.
+        """
         self._smallest = smallest_face
-        self._propose = Proposer().propose
+        self._propose = Proposer(models).propose
         self._detect = dlib.get_frontal_face_detector()
 
     def find(self, picture: Picture) -> list[Area]:

@@ -45,9 +45,10 @@ def open_encoder(models: Path, *, smallest_face: float) -> Encoder:
 
     `smallest_face`: a share of the picture's longer side or, from 1 on, pixels. Raises `Unavailable`.
     """
-    detector = Detector(smallest_face=smallest_face)
-    landmarks = dlib.shape_predictor(str(model_folder() / "shape_predictor_5_face_landmarks.dat"))
+    # First, because it makes the folder's files.
     network = load_network(models)
+    detector = Detector(models, smallest_face=smallest_face)
+    landmarks = dlib.shape_predictor(str(model_folder() / "shape_predictor_5_face_landmarks.dat"))
 
     def encode(picture: Picture) -> list[EncodedFace]:
         areas = detector.find(picture)

@@ -6,11 +6,8 @@ stands in the file; whatever goes wrong, dlib itself encodes, and a warning says
 
 import ctypes
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import dlib
@@ -18,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefleet.errors import Unavailable
-from facefleet.recognition.runtime import Session, open_session
+from facefleet.recognition.kept import facts_of, make, open_kept
+from facefleet.recognition.runtime import Session
 from facefleet.recognition.weights import CHIP_SIDE, DIMENSIONS, MODEL, checksum, weights_file
 
 log = logging.getLogger(__name__)
@@ -31,17 +29,10 @@ Encodings = NDArray[np.float32]
 Network = Callable[[Chips], Encodings]
 
 CONVERTED = f"{MODEL}.onnx"
-#: The form of the converted file. Another number, and every kept file is made anew.
-FORM = "2"
-#: Ends a converted file, before the SHA-256 of all that comes before: to ONNX, one more entry of `metadata_props`
-#: (onnx.proto).
-SEAL = b"\x72\x4a\x0a\x06sha256\x12\x40"
 #: Chips encoded at once. A photo with 100 faces takes no more memory than one with 8; 16 would be 2 % faster.
 BATCH = 8
 #: How far an encoding may lie from dlib's, per number. On faces they differ by 6e-7 at most.
 TOLERANCE = 1e-4
-#: A conversion takes about a second. Beyond this it hangs, and a worker that waits serves nobody.
-CONVERSION_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +77,6 @@ def onnx_network(session: Session) -> Network:
     return encode
 
 
-def sealed(data: bytes) -> bytes:
-    """A model's file with its own checksum at the end; still a model's file."""
-    return data + SEAL + sha256(data).hexdigest().encode()
-
-
 def check_chip() -> Chips:
     """A batch of one chip that looks somewhat like a face: nobody's, and the same on every machine."""
     rows, columns = np.mgrid[:CHIP_SIDE, :CHIP_SIDE]
@@ -118,7 +104,7 @@ def _converted(folder: Path, wanted: str) -> Network:
     path = folder.absolute() / CONVERTED
     converted = _opened(path, wanted)
     if converted is None:
-        _convert(folder.absolute())
+        make(folder.absolute())
         converted = _opened(path, wanted)
     if converted is None:
         raise Unavailable(f"{path} was just made and cannot be used")
@@ -132,38 +118,16 @@ def _converted(folder: Path, wanted: str) -> Network:
 
 
 def _opened(path: Path, wanted: str) -> Converted | None:
-    """None where there is no file, or one of other weights or another form, or a damaged one."""
-    if not path.is_file():
+    """None where there is no file that can be used."""
+    session = open_kept(path, wanted)
+    if session is None:
         return None
     try:
-        data = path.read_bytes()
-        # A few flipped bits would do the built-in chip little harm, and faces more.
-        if sealed(data[: -len(sealed(b""))]) != data:
-            return None
-        session = open_session(data)
-        facts = session.get_modelmeta().custom_metadata_map
-        if (facts.get("source"), facts.get("form")) != (wanted, FORM):
-            return None
-        recorded = np.frombuffer(bytes.fromhex(facts["encoding"]), "<f4").reshape(1, DIMENSIONS)
-        encode = onnx_network(session)
-        return Converted(encode, largest_difference(encode(check_chip()), recorded))
-    except Exception as e:  # of a damaged file: ONNX Runtime's errors, and many builtins, have no other class in common
-        log.info("%s cannot be used: %s", path, e)
+        recorded = np.frombuffer(bytes.fromhex(facts_of(session)["encoding"]), "<f4").reshape(1, DIMENSIONS)
+    except (KeyError, ValueError):
         return None
-
-
-def _convert(folder: Path) -> None:
-    """In a process of its own: what conversion imports would otherwise stay in the worker's memory."""
-    command = [sys.executable, "-m", "facefleet.recognition.convert", str(folder)]
-    try:
-        done = subprocess.run(  # noqa: S603  # our own command, and no shell
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CONVERSION_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as e:
-        raise Unavailable(f"the conversion of dlib's weights did not end well: {e}") from e
-    if done.returncode:
-        reason = (done.stderr.strip() or f"exit code {done.returncode}").rsplit("\n", 1)[-1]
-        raise Unavailable(f"dlib's weights were not converted: {reason}")
+    encode = onnx_network(session)
+    return Converted(encode, largest_difference(encode(check_chip()), recorded))
 
 
 def _return_memory() -> None:

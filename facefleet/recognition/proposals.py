@@ -6,19 +6,23 @@ sizes, R-Net at those 24 pixels wide that are left. The weights are those of the
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from facefleet.recognition.images import REDUCING_GAP, Pixels
+from facefleet.recognition.kept import open_kept
 from facefleet.recognition.packages import folder_of
 from facefleet.recognition.runtime import Session, open_session
+from facefleet.recognition.weights import checksum
 
 #: float32, shape (n, 4): left, top, right, bottom.
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
+NETWORKS = ("pnet.onnx", "rnet.onnx")
 WINDOW = 12
 #: P-Net's windows stand this many pixels apart.
 STRIDE = 2
@@ -37,11 +41,9 @@ SHARED = 0.5
 
 
 class Proposer:
-    def __init__(self) -> None:
-        """Raises `Unavailable` where the weights are missing."""
-        folder = folder_of("mtcnnruntime") / "weights"
-        self._p_net = open_session(folder / "pnet.onnx")
-        self._r_net = open_session(folder / "rnet.onnx")
+    def __init__(self, models: Path | None = None) -> None:
+        """`models`: the folder with what was made of the networks. Raises `Unavailable` where they are missing."""
+        self._p_net, self._r_net = (_opened(name, models) for name in NETWORKS)
 
     def propose(self, image: Image.Image, smallest: float) -> Boxes:
         """Squares in the image's pixels that may hold a face, the likeliest first; down to so small a side."""
@@ -81,6 +83,18 @@ class Proposer:
         values = (np.float32(1 / 128) * pixels - np.float32(127.5 / 128)).transpose(0, 3, 1, 2)
         shifts, probabilities = network.run(None, {"input": np.ascontiguousarray(values)})
         return shifts, probabilities
+
+
+def proposal_weights(name: str) -> Path:
+    """Where the network's own file lies; raises `Unavailable`. To import the package would import OpenCV."""
+    return folder_of("mtcnnruntime") / "weights" / name
+
+
+def _opened(name: str, models: Path | None) -> Session:
+    own = proposal_weights(name)
+    made = None if models is None else open_kept(models / name, checksum(own))
+    # The same numbers either way: what is made of it is quicker.
+    return made or open_session(own)
 
 
 def _strips(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:

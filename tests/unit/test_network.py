@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from facefleet.errors import Unavailable
-from facefleet.recognition.convert import convert
+from facefleet.recognition.convert import convert, spell_out
+from facefleet.recognition.kept import open_kept, sealed
 from facefleet.recognition.network import (
     BATCH,
     CONVERTED,
@@ -23,8 +24,8 @@ from facefleet.recognition.network import (
     dlib_network,
     largest_difference,
     load_network,
-    sealed,
 )
+from facefleet.recognition.proposals import NETWORKS, Proposer, proposal_weights
 from facefleet.recognition.weights import checksum, model_folder, read_weights, weights_file
 
 #: Where two orders of the same additions end. An all-white chip, the worst known, is 2e-6 off.
@@ -66,6 +67,10 @@ def tamper(file: Path, **facts: str) -> None:
     file.write_bytes(sealed(model.SerializeToString()))
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
@@ -105,7 +110,7 @@ def test_the_converted_file_is_made_once(tmp_path: Path) -> None:
     load_network(tmp_path / "new")
     made = (tmp_path / "new" / CONVERTED).stat()
     load_network(tmp_path / "new")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == [CONVERTED], "and nothing lies beside it"
+    assert names(tmp_path / "new") == [CONVERTED, *NETWORKS], "and nothing lies beside them"
     assert (tmp_path / "new" / CONVERTED).stat() == made
 
 
@@ -158,7 +163,7 @@ def test_dlib_encodes_where_the_folder_cannot_be_had(
 def test_two_conversions_at_once_leave_one_good_file(tmp_path: Path, kept: bytes) -> None:
     both = [subprocess.Popen([*CONVERT, str(tmp_path)]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    assert [path.name for path in tmp_path.iterdir()] == [CONVERTED]
+    assert names(tmp_path) == [CONVERTED, *NETWORKS]
     assert (tmp_path / CONVERTED).read_bytes() == kept
 
 
@@ -182,3 +187,22 @@ def test_the_conversion_refuses_without_a_folder() -> None:
     done = subprocess.run(CONVERT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("usage: ")
+
+
+def test_the_proposing_networks_say_the_very_same_without_prelu(tmp_path: Path, photos: Path) -> None:
+    image = Image.open(photos / "obama2.jpg").convert("RGB").resize((300, 400))
+    for name in NETWORKS:
+        made = spell_out(proposal_weights(name), tmp_path)
+        assert "PRelu" not in {node.op_type for node in onnx.load(made).graph.node}
+        assert open_kept(made, checksum(proposal_weights(name))) is not None
+    proposed = Proposer(tmp_path).propose(image, 24.0)
+    assert len(proposed)
+    assert np.array_equal(proposed, Proposer().propose(image, 24.0))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a network"])
+def test_a_proposing_network_that_is_damaged_is_not_taken(tmp_path: Path, damage: bytes) -> None:
+    source = proposal_weights(NETWORKS[0])
+    (tmp_path / source.name).write_bytes(damage)
+    assert open_kept(tmp_path / source.name, checksum(source)) is None
+    Proposer(tmp_path)
