@@ -8,7 +8,7 @@ import pybase64 as base64
 
 from facefleet import keys, wire
 from facefleet.errors import NotFound, TooLarge
-from facefleet.model import Job, JobKind, Result
+from facefleet.model import UNKNOWN, Job, JobKind, Result
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
 
@@ -64,11 +64,11 @@ def encoding_of(whole: Json, face: int) -> bytes:
 
 
 def named(result: Json) -> set[str]:
-    """The ids of everybody whom a result names, also as a candidate or in what went wrong."""
-    people = {face["person"] for face in result["faces"]}
+    """The ids of everybody whom a result names, also as enrolled, as a candidate, or in what went wrong."""
+    people = {result["answer"], *(face["person"] for face in result["faces"])}
     people.update(candidate["person"] for face in result["faces"] for candidate in face["candidates"])
     people.add((result["error"] or {}).get("person"))
-    return people - {None}
+    return people - {None, UNKNOWN}
 
 
 def erase(blobs: Blobs, result: Json, *, answer: str) -> None:
