@@ -200,7 +200,7 @@ def _summary(turns: list[tuple[Round, Round]], added: list[float], workers: int,
 @click.command()
 @click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path), default=SAMPLES / "photos")
 @click.option("--rounds", default=5, show_default=True, help="Turns of each side; medians are told.")
-@click.option("--per-round", default=70, show_default=True, help="Images in a turn.")
+@click.option("--per-round", default=140, show_default=True, help="Images in a turn.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def main(photos: Path, rounds: int, per_round: int, *, as_json: bool) -> None:
     """Measure what the service costs over the bare recognition."""

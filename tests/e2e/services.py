@@ -21,6 +21,8 @@ from facefleet.settings import Settings
 
 #: How long anything may take that is waited for. Reached only where something is broken.
 PATIENCE = 60.0
+#: Where the converted model is kept, for all tests.
+MODELS = Path(__file__).parent.parent.parent / ".samples" / "models"
 
 
 def until(what: Callable[[], Any], *, seconds: float = PATIENCE, say: str = "") -> Any:
@@ -55,7 +57,12 @@ class Service:
 
     @property
     def env(self) -> dict[str, str]:
-        ours = {"FACEFLEET_DATA": str(self.folder / "data"), "FACEFLEET_PORT": str(self.port)}
+        ours = {
+            "FACEFLEET_DATA": str(self.folder / "data"),
+            "FACEFLEET_PORT": str(self.port),
+            # One for all tests: each would make its own otherwise.
+            "FACEFLEET_MODELS": str(MODELS),
+        }
         return dict(os.environ) | ours | self.settings
 
     @property

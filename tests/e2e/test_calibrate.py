@@ -17,12 +17,6 @@ pytestmark = pytest.mark.slow
 Run = Callable[..., Result]
 
 
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The converted model, made once for all of these tests."""
-    return tmp_path_factory.mktemp("models")
-
-
 @pytest.fixture
 def run(models: Path) -> Run:
     """The command, in this process: it needs no service."""
@@ -82,6 +76,25 @@ def test_photos_without_any_face_are_told_once_they_were_looked_at(run: Run, wal
     told = run(walls, "--enrol", "1")
     assert told.exit_code == 1
     assert "no face on any" in told.stderr and "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--picture", "/nowhere/rates.png"), ("--stranger-rate", "nan"), ("--stranger-rate", "1")],
+    ids=["no folder for the picture", "no number", "everybody"],
+)
+def test_what_cannot_be_done_is_said_before_the_work(run: Run, walls: Path, options: tuple[str, str]) -> None:
+    told = run(walls, "--enrol", "1", *options)
+    assert told.exit_code == 2
+    assert options[0] in told.stderr and "encoding" not in told.stderr
+
+
+def test_what_only_looks_like_a_photo_counts_as_one_without_a_face_or_not_at_all(run: Run, album: Path) -> None:
+    (album / "people" / "person 0" / "gone.jpg").symlink_to("nowhere")
+    (album / "people" / "person 1" / "folder.jpg").mkdir()
+    told = run(album, "--enrol", "1", "--json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["photos_without_face"] == 1
 
 
 @pytest.mark.parametrize("text", ["name,team\nperson 0,a\n", "person,group\nsomebody,a\n", "person,group\nperson 0\n"])

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote, unquote
@@ -43,45 +42,50 @@ class DirectoryBlobs:
         self.put_all({key: data})
 
     def put_all(self, blobs: Mapping[str, bytes]) -> None:
-        self._put({key: partial(_write, data=data) for key, data in blobs.items()})
+        self._put(blobs)
 
-    def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
+    def put_file(self, key: str, fill: Fill) -> None:
         self._put({key: fill})
 
-    def _put(self, fills: Mapping[str, Fill]) -> None:
+    def _put(self, contents: Mapping[str, bytes | Fill]) -> None:
         """Made beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
 
         All at each step: the first sync brings most of what the others wait for to the disk as well.
         """
-        paths = [self._path(key) for key in fills]
-        with ExitStack() as held:
-            try:
-                making = [held.enter_context(self._made(fill)) for fill in fills.values()]
+        paths = [self._path(key) for key in contents]
+        try:
+            with ExitStack() as held:
+                making = [held.enter_context(self._made(content)) for content in contents.values()]
                 for file in making:
                     os.fsync(file.fileno())
                 for file, path in zip(making, paths, strict=True):
                     _move(Path(file.name), path)
                 for folder in dict.fromkeys(path.parent for path in paths):
                     _sync_folder(folder)
-            except Unavailable:
-                # An `OSError`, too.
-                raise
-            except OSError as e:
-                raise Unavailable(f"{', '.join(fills)} cannot be written ({e.strerror}): is the disk full?") from e
+        except Unavailable:
+            # An `OSError`, too.
+            raise
+        except OSError as e:
+            raise Unavailable(f"{', '.join(contents)} cannot be written ({e.strerror}): is the disk full?") from e
 
     @contextmanager
-    def _made(self, fill: Fill) -> Iterator[IO[bytes]]:
-        """A new file, filled, and gone at the end unless it was moved."""
+    def _made(self, content: bytes | Fill) -> Iterator[IO[bytes]]:
+        """A new file with this content; where anything fails before it is moved, it is gone."""
         path = self._making / uuid4().hex
-        try:
-            with path.open("xb") as file:
+        with path.open("xb") as file:
+            try:
                 # A lock dies with its holder: what is not locked will never be finished.
                 fcntl.flock(file, fcntl.LOCK_EX)
-                fill(path)
+                if isinstance(content, bytes):
+                    file.write(content)
+                    file.flush()
+                else:
+                    content(path)
                 yield file
-        finally:
-            # Nobody would find an image that stays here, neither to forget nor to erase it.
-            path.unlink(missing_ok=True)
+            except BaseException:
+                # Nobody would find an image that stays here, neither to forget nor to erase it.
+                path.unlink(missing_ok=True)
+                raise
 
     def local(self, key: str) -> Path:
         path = self._path(key)
@@ -160,10 +164,6 @@ def _is_abandoned(making: Path) -> bool:
         except BlockingIOError:
             return False
     return True
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _move(making: Path, path: Path) -> None:
