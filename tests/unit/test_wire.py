@@ -1,6 +1,7 @@
 """What other programs read: exact shapes, round trips, and garbage that is only ever a `BadMessage`."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,13 @@ def test_a_message_has_the_shape_that_clients_read() -> None:
 @given(job=JOBS)
 def test_a_job_comes_out_as_it_went_in(job: Job) -> None:
     assert wire.load_job(wire.dump_job(job)) == job
+
+
+@given(job=JOBS, order=st.permutations(sorted(JOB)), name=st.sampled_from([wire.IMAGE, wire.END, 'a"}', "a.jpg"]))
+def test_a_job_is_read_in_whatever_order_its_fields_stand(job: Job, order: list[str], name: str) -> None:
+    job = replace(job, filename=name)
+    fields = json.loads(wire.dump_job(job))
+    assert wire.load_job(json.dumps({field: fields[field] for field in order})) == job
 
 
 def test_a_message_with_a_field_more_is_read() -> None:

@@ -14,8 +14,6 @@ from facefleet.errors import Unavailable
 
 #: Other processes hold the write lock for milliseconds; beyond this something is wrong.
 BUSY_TIMEOUT = 30.0
-#: How often is looked whether the lock is free, again and again twice as seldom.
-FIRST_PAUSE, MAX_PAUSE = 0.0001, 0.01
 #: Bytes alive in a file up to which it is rewritten to scrub it: well under a second.
 MAX_REWRITTEN = 100_000_000
 #: Connections kept open while nobody uses them.
@@ -79,7 +77,7 @@ class Database:
     def write(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
         """A transaction. Durable: on disk when this returns; otherwise a power cut may undo the last ones, in order."""
         with self._writing, self.read() as connection:
-            _begin(connection)
+            connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
         if durable:
@@ -121,25 +119,6 @@ class Database:
         )
         connection.executescript(self._pragmas)
         return connection
-
-
-def _begin(connection: sqlite3.Connection) -> None:
-    """Begins to write; raises `OperationalError`.
-
-    Others write for less than a millisecond, and SQLite's own wait for them sleeps longer than that.
-    """
-    deadline, pause = time.monotonic() + BUSY_TIMEOUT, FIRST_PAUSE
-    connection.execute("PRAGMA busy_timeout = 0")
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            break
-        except sqlite3.OperationalError as e:
-            if e.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, MAX_PAUSE)
-    connection.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT:.0f}")
 
 
 def now() -> float:
