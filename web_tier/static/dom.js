@@ -22,3 +22,6 @@ export function sleep(seconds, signal) {
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 export const decimals = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
+
+/** Seconds in words: 37 ms, 1.20 s. */
+export const duration = (seconds) => (seconds < 0.1 ? `${Math.round(seconds * 1000)} ms` : `${decimals(seconds)} s`);

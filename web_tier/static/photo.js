@@ -1,5 +1,5 @@
 import { recognise, reject, undoRejection } from "./api.js";
-import { decimals, el, plural } from "./dom.js";
+import { duration, el, plural } from "./dom.js";
 import { enrol } from "./enrol.js";
 import { drawBoxes, faceItem, nameOf, thinOut } from "./faces.js";
 import { latest, onFleet } from "./fleet.js";
@@ -108,7 +108,7 @@ function keepTyped(photo, typed) {
 }
 
 function summary({ faces, timings }) {
-  const seconds = Number.isFinite(timings?.total) ? ` ${decimals(timings.total)} s.` : "";
+  const seconds = Number.isFinite(timings?.total) ? ` ${duration(timings.total)}.` : "";
   if (faces.length === 0) return `No face found.${seconds} Try a photo that shows the face larger or from the front.`;
   const names = faces.filter((face) => face.match).map(nameOf);
   const strangers = faces.length - names.length;
