@@ -29,14 +29,20 @@ class Processor:
         except BadImage as e:
             result = Result(job.id, job.filename, error=Failure(e.code, e.detail, e.forcible, e.person_id))
         except NotFound as e:
-            result = Result(job.id, job.filename, error=Failure(e.code, e.detail))
+            # Without the id: whoever was erased meanwhile is named nowhere any more.
+            why = "the person is not enrolled any more: add them first"
+            result = Result(job.id, job.filename, error=Failure(e.code, why))
         return replace(result, model=MODEL, gallery_version=self._recogniser.gallery_version)
 
     def stands(self, result: Json) -> bool:
-        """Whether everybody whom the result names is still there; cheap where nobody has changed since."""
-        if result["gallery_version"] == self._people.version():
-            return True
-        return all(self._is_there(person_id) for person_id in answers.named(result))
+        """Whether nobody whom the result names was erased meanwhile; cheap where nobody has changed since."""
+        named = answers.named(result)
+        # An enrolment's version may be of after the erasure: it is looked up behind the photo.
+        if "photo" not in result:
+            changes = self._people.changes(result["gallery_version"])
+            if not changes.read_everybody:
+                return named.isdisjoint(changes.removed)
+        return all(self._is_there(person_id) for person_id in named)
 
     def _is_there(self, person_id: str) -> bool:
         try:
@@ -49,7 +55,8 @@ class Processor:
 
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)
-        quality.check_room(sum(photo.id != job.id for photo in person.photos))
+        # Here, before all the work, and again when it is done.
+        quality.check_room(person, job.id)
         face = quality.the_subject(self._recogniser.faces(image), force=job.force)
         self._recogniser.refresh()
         if not job.force:
@@ -58,8 +65,8 @@ class Processor:
         self._blobs.put(keys.photo(person.id, photo.id), image)
         try:
             update(self._people, person.id, lambda person: _with(person, photo))
-        except NotFound:
-            # Erased while we looked: nothing of the person may stay.
+        except (NotFound, BadImage):
+            # Erased while we looked, or full by now: nothing of it may stay.
             self._blobs.delete(keys.photo(person.id, photo.id))
             raise
         self._recogniser.refresh()
@@ -79,5 +86,6 @@ class Processor:
 
 
 def _with(person: Person, photo: Photo) -> Person:
+    quality.check_room(person, photo.id)
     # The photo may be there already, from a first try.
     return replace(person, photos=(*(p for p in person.photos if p.id != photo.id), photo))

@@ -8,7 +8,7 @@ from threading import Event
 
 from app_tier.pulse import Pulse
 from facefleet import answers, keys, wire
-from facefleet.errors import BadMessage, Unavailable
+from facefleet.errors import BadMessage
 from facefleet.model import Failure, Job, JobKind, Message, Result, Timings
 from facefleet.ports import MAX_WAIT, Blobs, Queue
 from facefleet.wire import Json
@@ -35,8 +35,8 @@ class Worker:
         process: Process,
         pulse: Pulse,
         *,
-        idle: Callable[[], None] = lambda: None,
-        stands: Callable[[Json], bool] = lambda result: True,
+        idle: Callable[[], None],
+        stands: Callable[[Json], bool],
     ) -> None:
         """`idle` is called when nothing waits, now and again; `stands` is asked of a result before it is told."""
         self._requests = requests
@@ -86,6 +86,12 @@ class Worker:
             self._requests.ack(message)
             return
         result = self._result(job, message, received)
+        # Looked at once it is stored: an erasure that had not found it yet finds it from now on.
+        if not self._stands(result):
+            answers.erase(self._blobs, result, answer=result["answer"])
+            self._requests.release(message)
+            log.info("job %s: somebody whom it names was erased meanwhile: it is done again", job.id)
+            return
         answers.reply(self._replies, job, result)
         self._requests.ack(message)
         if job.blob is not None:
@@ -95,15 +101,11 @@ class Worker:
         log.info("job %s: %s, %d faces %s", job.id, result["status"], len(result["faces"]), why)
 
     def _result(self, job: Job, message: Message, received: float) -> Json:
-        """What is stored of the job, by now; raises `Unavailable` where it names somebody erased meanwhile."""
+        """What is stored of the job, by now."""
         result = answers.stored(self._blobs, job.id) if message.receive_count > 1 else None
         if result is None:
             image = self._image(job)
             result = answers.store(self._blobs, job, self._work(job, image, received), image)
-        # Looked at once it is stored: an erasure that had not found it yet finds it from now on.
-        if not self._stands(result):
-            answers.erase(self._blobs, result, answer=result["answer"])
-            raise Unavailable("somebody whom the answer names was erased meanwhile: it is made anew")
         return result
 
     def _work(self, job: Job, image: bytes | None, received: float) -> Result:

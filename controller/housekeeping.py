@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from facefleet import answers, keys, wire
 from facefleet.errors import BadMessage
-from facefleet.model import Failure, Job, Message, Result, Timings
+from facefleet.model import Failure, Job, JobKind, Message, Result, Timings
 from facefleet.ports import Blobs, Queue
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ def _answer(message: Message, blobs: Blobs, replies: Callable[[str], Queue]) -> 
         job = wire.load_job(message.body)
     except BadMessage as e:
         log.warning("a dead letter is no job, so nobody can be told: %s", e)
+        return False
+    if job.kind is JobKind.TIDY:
+        # Nobody asked, so nobody is told.
         return False
     result = answers.stored(blobs, job.id)
     if result is None:

@@ -38,7 +38,7 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
 def keep_memory() -> None:
     """Has glibc keep what is freed: to give an image's memory back and fetch it again for the next takes up to 4 ms.
 
-    Elsewhere, nothing. All threads share one arena, so that what is kept is kept once, 64 MB of it at most.
+    Elsewhere, nothing. All threads share one arena, so that what is kept is kept once, up to 64 MB at its end.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

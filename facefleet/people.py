@@ -21,4 +21,4 @@ def update(people: People, person_id: str, change: Callable[[Person], Person]) -
         except Conflict:
             # Somebody else got on meanwhile, so there is nothing to wait for.
             continue
-    raise Conflict(f"person {person_id} is changed all the time: try again")
+    raise Conflict("this person is changed all the time: try again")

@@ -18,6 +18,8 @@ PREFIX = "FACEFLEET_"
 MAX_PORT = 65_535
 SCOPES = ("recognise", "enrol", "admin")
 
+#: Pillow refuses to open an image of more pixels.
+PILLOWS_MOST = 89_478_485
 #: The course's account allows 20 instances, and one of them is the web tier.
 EC2_MAX_INSTANCES = 19
 
@@ -49,7 +51,10 @@ class Settings:
     max_backlog: int = setting(10_000, "messages in the request queue beyond which uploads get 503", low=1)
     max_upload_bytes: int = setting(20_000_000, "largest request body", low=1)
     max_pixels: int = setting(
-        50_000_000, "largest image, in pixels; half of it for a PNG and others that are no JPEG", low=1
+        50_000_000,
+        "largest image, in pixels; half of it for a PNG and others that are no JPEG",
+        low=1,
+        high=PILLOWS_MOST,
     )
     wait_limit: float = setting(60.0, "seconds until a synchronous `/v1` request gets 504 and a Location", low=0)
     classic_wait_limit: float = setting(900.0, "the same for the classic upload, whose clients cannot ask again", low=0)

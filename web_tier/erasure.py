@@ -21,9 +21,9 @@ def erase_person(people: People, blobs: Blobs, requests: Queue, person_id: str) 
     The person goes first, so that no worker names them from then on; what workers stored until then goes next.
     """
     person = people.delete(person_id)
-    # It has everybody's encodings. Of somebody who is not there it has none, unless an erasure was cut short: then the
-    # next worker that reads it deletes it.
-    lost = person is not None and blobs.delete(keys.SNAPSHOT)
+    # An erasure that was cut short is asked for again: it left photos, then, and the file with everybody's encodings.
+    was_there = person is not None or any(True for _ in blobs.list(keys.photos(person_id)))
+    lost = was_there and blobs.delete(keys.SNAPSHOT)
     photos = _delete_all(blobs, keys.photos(person_id))
     named = _erase_answers(blobs, person_id)
     if lost:

@@ -5,18 +5,23 @@ Networks", IEEE Signal Processing Letters 23 (2016). P-Net looks at windows of 1
 sizes, R-Net at those 24 pixels wide that are left. The weights are those of the package `mtcnn-runtime`.
 """
 
+import logging
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facefleet.errors import Unavailable
 from facefleet.recognition.images import REDUCING_GAP, Pixels
-from facefleet.recognition.kept import open_kept
+from facefleet.recognition.kept import make, open_kept
 from facefleet.recognition.packages import folder_of
 from facefleet.recognition.runtime import Session, open_session
 from facefleet.recognition.weights import checksum
+
+log = logging.getLogger(__name__)
 
 #: float32, shape (n, 4): left, top, right, bottom.
 Boxes = NDArray[np.float32]
@@ -43,7 +48,7 @@ SHARED = 0.5
 class Proposer:
     def __init__(self, models: Path | None = None) -> None:
         """`models`: the folder with what was made of the networks. Raises `Unavailable` where they are missing."""
-        self._p_net, self._r_net = (_opened(name, models) for name in NETWORKS)
+        self._p_net, self._r_net = _opened(models)
 
     def propose(self, image: Image.Image, smallest: float) -> Boxes:
         """Squares in the image's pixels that may hold a face, the likeliest first; down to so small a side."""
@@ -90,11 +95,20 @@ def proposal_weights(name: str) -> Path:
     return folder_of("mtcnnruntime") / "weights" / name
 
 
-def _opened(name: str, models: Path | None) -> Session:
-    own = proposal_weights(name)
-    made = None if models is None else open_kept(models / name, checksum(own))
-    # The same numbers either way: what is made of it is quicker.
-    return made or open_session(own)
+def _opened(models: Path | None) -> list[Session]:
+    """What was made of the networks, made anew where it cannot be used; or they themselves: the same numbers, later."""
+    kept = [] if models is None else _kept(models)
+    if models is not None and not all(kept):
+        try:
+            make(models)
+            kept = _kept(models)
+        except Unavailable as e:
+            log.warning("faces are looked for more slowly: %s", e)
+    return [made or open_session(proposal_weights(name)) for made, name in zip_longest(kept, NETWORKS)]
+
+
+def _kept(models: Path) -> list[Session | None]:
+    return [open_kept(models / name, checksum(proposal_weights(name))) for name in NETWORKS]
 
 
 def _strips(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefleet.errors import BadImage
-from facefleet.model import Face
+from facefleet.model import Face, Person
 from facefleet.recognition.encoder import EncodedFace, Encoding
 from facefleet.recognition.identification import centres, distances, scaled
 from facefleet.recognition.images import Pixels
@@ -55,8 +55,9 @@ LUMA = np.array([0.299, 0.587, 0.114])
 Grey = NDArray[np.float64]
 
 
-def check_room(photos: int) -> None:
-    """Raises `BadImage`, which nothing overrules, where a person has as many photos as are kept."""
+def check_room(person: Person, photo_id: str) -> None:
+    """Raises `BadImage`, which nothing overrules, where a person has as many photos as are kept, besides this one."""
+    photos = sum(photo.id != photo_id for photo in person.photos)
     if photos >= MAX_PHOTOS:
         raise BadImage(
             f"there are {photos} photos of this person, and no more are kept: some of them will do",
@@ -136,8 +137,8 @@ def check_identity(encoding: Encoding, person_id: str, own: NDArray[np.floating]
     beside = "who has no photo yet" if to_own is None else f"at distance {to_own:.2f}"
     raise _refusal(
         "nearer_to_another",
-        f"the face is identified as {found.person_id}, at distance {found.distance:.2f}, not as {person_id}, {beside}:"
-        " check whose photo it is",
+        f"the face is identified as {found.person_id}, at distance {found.distance:.2f}, not as the person named,"
+        f" {beside}: check whose photo it is",
         person_id=found.person_id,
     )
 

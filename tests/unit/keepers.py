@@ -45,7 +45,7 @@ def stored(blobs: Blobs) -> int | None:
 
 
 class Place:
-    """A store of the test's own, and a folder where snapshots are made."""
+    """A store of the test's own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

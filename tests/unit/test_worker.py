@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from app_tier.pulse import EXIT_HUNG, Pulse
-from app_tier.worker import Worker
+from app_tier.worker import REST, Worker
 from facefleet import keys, wire
 from facefleet.backends import connect
 from facefleet.errors import NotFound, Unavailable
-from facefleet.model import Box, Depth, Face, Job, JobKind, Result, WorkerState
-from facefleet.ports import Backend, Queue
+from facefleet.model import Box, Depth, Face, Job, JobKind, Message, Result, WorkerState
+from facefleet.ports import MAX_WAIT, Backend, Queue
 from facefleet.settings import Settings
 
 PATIENCE = 20.0
@@ -70,6 +70,14 @@ def job(id: str, reply_to: str | None, *, image: bytes | None = b"paul", blob: s
     return Job(id, JobKind.RECOGNISE, f"{id}.jpg", 0.0, image=image, blob=blob, reply_to=reply_to)
 
 
+def nothing() -> None:
+    pass
+
+
+def always(result: dict[str, Any]) -> bool:
+    return True
+
+
 def work_until(done: Callable[[], bool], backend: Backend, calls: Calls, process: Any = recognised) -> None:
     """Runs a worker in a thread until `done`."""
     requests = Failing(backend.requests, ("ack",), calls)
@@ -81,7 +89,7 @@ def work_until(done: Callable[[], bool], backend: Backend, calls: Calls, process
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(requests, open_replies, blobs, process, pulse)
+    worker = Worker(requests, open_replies, blobs, process, pulse, idle=nothing, stands=always)
     thread = threading.Thread(target=worker.run, args=(stop,))
     with pulse.beating(stop):
         thread.start()
@@ -199,13 +207,38 @@ def test_a_worker_that_hangs_ends_itself_and_the_message_comes_back(tmp_path: Pa
     assert connect(Settings(data=tmp_path)).requests.receive(wait=PATIENCE)
 
 
-def test_a_worker_with_nothing_to_do_tidies(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app_tier.worker.MAX_WAIT", 0.01)
-    stop = threading.Event()
+class Waits:
+    """Passes on to a queue, and takes note of how long it is asked to wait."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self.asked: list[float] = []
+
+    def receive(self, *, wait: float, stop: threading.Event) -> list[Message]:
+        self.asked.append(wait)
+        return self._queue.receive(wait=0.01, stop=stop)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+
+def test_a_worker_tidies_soon_after_its_last_job_and_then_whenever_it_has_waited_in_vain(backend: Backend) -> None:
+    requests, stop, tidied = Waits(backend.requests), threading.Event(), []
+
+    def tidy() -> None:
+        tidied.append(len(requests.asked))
+        if len(tidied) == 1:
+            backend.requests.send(wire.dump_job(job("a", None)))
+        elif len(tidied) == 3:
+            stop.set()
+
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
-    worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=stop.set)
-    threading.Thread(target=worker.run, args=(stop,), daemon=True).start()
-    assert stop.wait(PATIENCE)
+    worker = Worker(requests, backend.replies, backend.blobs, recognised, pulse, idle=tidy, stands=always)
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert requests.asked == [REST, MAX_WAIT, REST, MAX_WAIT]
+    assert tidied == [1, 3, 4]
 
 
 def test_a_job_to_tidy_is_done_and_answered_to_nobody(backend: Backend) -> None:
@@ -213,7 +246,7 @@ def test_a_job_to_tidy_is_done_and_answered_to_nobody(backend: Backend) -> None:
     backend.requests.send(wire.dump_job(Job("t", JobKind.TIDY, "-", 0.0)))
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=tidied.set)
+    worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=tidied.set, stands=always)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     assert tidied.wait(PATIENCE)
@@ -224,9 +257,8 @@ def test_a_job_to_tidy_is_done_and_answered_to_nobody(backend: Backend) -> None:
 
 
 def test_an_answer_that_names_somebody_erased_before_it_was_stored_is_made_anew(
-    backend: Backend, replies: Queue, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, replies: Queue
 ) -> None:
-    monkeypatch.setattr("app_tier.worker.RETRY_AFTER", 0.01)
     backend.requests.send(wire.dump_job(job("a", replies.name)))
     asked = []
 
@@ -239,7 +271,7 @@ def test_an_answer_that_names_somebody_erased_before_it_was_stored_is_made_anew(
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(backend.requests, backend.replies, backend.blobs, process, pulse, stands=stands)
+    worker = Worker(backend.requests, backend.replies, backend.blobs, process, pulse, idle=nothing, stands=stands)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     (reply,) = replies.receive(wait=PATIENCE)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from facefleet.backends.embedded.blobs import DirectoryBlobs
@@ -32,15 +33,18 @@ def connect(settings: Settings) -> Backend:
     requests, dead, tidy_queues = _queues(root, settings)
     replies = ReplyQueues(root / "replies", settings.response_queue)
     people = SqlitePeople(root / "people.db")
+    blobs = DirectoryBlobs(root / "blobs", {"in": settings.input_bucket, "out": settings.output_bucket})
 
     def tidy() -> None:
-        for part in (tidy_queues, replies.tidy, people.tidy):
-            part()
+        # All of them, whichever fails.
+        with ExitStack() as parts:
+            for part in (tidy_queues, replies.tidy, people.tidy, blobs.tidy):
+                parts.callback(part)
 
     return Backend(
         requests=requests,
         dead=dead,
-        blobs=DirectoryBlobs(root / "blobs", {"in": settings.input_bucket, "out": settings.output_bucket}),
+        blobs=blobs,
         people=people,
         fleet=_fleet(root, settings),
         open_replies=replies.own,

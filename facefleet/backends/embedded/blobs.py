@@ -36,7 +36,7 @@ class DirectoryBlobs:
         # Files in the making lie apart, on the same disk: a listing never meets one.
         self._making = root / ".making"
         self._making.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._remove_unfinished()
+        self.tidy()
 
     def put(self, key: str, data: bytes) -> None:
         self.put_all({key: data})
@@ -93,8 +93,8 @@ class DirectoryBlobs:
             raise NotFound(f"no blob {key}")
         return path
 
-    def _remove_unfinished(self) -> None:
-        """What processes that were killed while they wrote left behind."""
+    def tidy(self) -> None:
+        """Removes what processes that were killed while they wrote left behind."""
         for making in self._making.iterdir():
             with suppress(FileNotFoundError):
                 # One that was just made is not locked yet.

@@ -92,7 +92,7 @@ class SqlitePeople:
                 return Changes(version, read_everybody=True)
             rows = connection.execute(CHANGED, (since, MAX_CHANGES + 1)).fetchall()
             removed = tuple(r[0] for r in connection.execute(REMOVED, (since,)))
-        if len(rows) > MAX_CHANGES:
+        if max(len(rows), len(removed)) > MAX_CHANGES:
             return Changes(version, read_everybody=True)
         return Changes(version, tuple(load_person(*row) for row in rows), removed)
 

@@ -68,10 +68,12 @@ class DeadLetters:
 class QueueFile:
     """The file that queues share, with its limits."""
 
-    def __init__(self, path: Path, *, max_message_bytes: int, keep: float, durable: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, max_message_bytes: int, keep: float, page_size: int = PAGE_SIZE, durable: bool = True
+    ) -> None:
         """`durable`: what was sent survives a power cut."""
         # Images pass through here: to overwrite each would be to write it twice. `scrub` does so for many at once.
-        self.database = Database(path, SCHEMA, page_size=PAGE_SIZE, secure_delete="FAST")
+        self.database = Database(path, SCHEMA, page_size=page_size, quick=True)
         self.durable = durable
         self.bell = Bell(path.with_suffix(".bell"))
         self.max_message_bytes = max_message_bytes

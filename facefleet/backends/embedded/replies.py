@@ -20,6 +20,8 @@ KEEP = 86_400.0
 #: A worker answers to the web processes of its machine: more than a few are leftovers.
 MAX_OPEN = 64
 
+#: A reply is a kilobyte or two.
+PAGE_SIZE = 4096
 OWNER = "owner.lock"
 FILE = "queue.db"
 
@@ -87,5 +89,5 @@ def _is_abandoned(home: Path) -> bool:
 
 def _queue(home: Path, name: str) -> SqliteQueue:
     # A power cut ends the process that waits: its client finds the result, which is stored, and no reply.
-    file = QueueFile(home / FILE, max_message_bytes=MAX_REPLY_BYTES, keep=KEEP, durable=False)
+    file = QueueFile(home / FILE, max_message_bytes=MAX_REPLY_BYTES, keep=KEEP, page_size=PAGE_SIZE, durable=False)
     return SqliteQueue(file, name, visibility_timeout=VISIBILITY_TIMEOUT)

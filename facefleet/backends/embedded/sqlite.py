@@ -26,16 +26,16 @@ class Database:
     What SQLite cannot do now, because the disk is full or a lock is not to be had, raises `Unavailable`.
     """
 
-    def __init__(self, path: Path, schema: str, *, page_size: int = 4096, secure_delete: str = "ON") -> None:
+    def __init__(self, path: Path, schema: str, *, page_size: int = 4096, quick: bool = False) -> None:
         """`page_size`: of a new file, in bytes; what is written at once is best not much more, or less.
 
-        `secure_delete`: "ON", what is deleted is overwritten; "FAST", where that costs no further writing.
+        `quick`: for what just passes through. What is deleted is overwritten only where that costs no further writing,
+        and others may read what is not on disk yet; it is when `write` returns.
         """
         self.path = path
-        # What must be on disk is brought there by `write`.
-        self._pragmas = (
-            f"PRAGMA page_size = {page_size}; PRAGMA secure_delete = {secure_delete}; PRAGMA synchronous = NORMAL"
-        )
+        quickly = "secure_delete = FAST; PRAGMA synchronous = NORMAL"
+        surely = "secure_delete = ON; PRAGMA synchronous = FULL"
+        self._pragmas = f"PRAGMA page_size = {page_size}; PRAGMA {quickly if quick else surely}"
         self._idle: deque[sqlite3.Connection] = deque()
         # Threads of a process queue up here, and wait for other processes one at a time.
         self._writing = threading.Lock()
@@ -48,10 +48,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection outside any transaction: each statement sees the newest state."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._connect()
+        connection = self._connection()
         try:
             yield connection
         except sqlite3.OperationalError as e:
@@ -76,7 +73,7 @@ class Database:
     @contextmanager
     def write(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
         """A transaction. Durable: on disk when this returns; otherwise a power cut may undo the last ones, in order."""
-        with self._writing, self.read() as connection:
+        with self._turn(), self.read() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -84,25 +81,31 @@ class Database:
             # SQLite itself would do so before others may write, who would wait for the disk as well.
             self._sync()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT):
+            raise Unavailable(f"{self.path} is being written all the time: try again later")
+        try:
+            yield
+        finally:
+            self._writing.release()
+
     def _sync(self) -> None:
         try:
-            log = os.open(f"{self.path}-wal", os.O_RDONLY)
+            with Path(f"{self.path}-wal").open("rb") as log:
+                os.fdatasync(log.fileno())
         except FileNotFoundError:
             # The last of the others closed the file, which brought everything into it.
             return
-        try:
-            os.fdatasync(log)
         except OSError as e:
             raise Unavailable(f"{self.path} cannot be written ({e.strerror}): is the disk full?") from e
-        finally:
-            os.close(log)
 
     def scrub(self) -> None:
         """Leaves nothing of what was deleted: copies stay in gaps of pages, and pages in the write-ahead log.
 
         A file in which much is alive is not rewritten: that would take its size in memory, and everybody's time.
         """
-        with self._writing, self.read() as connection:
+        with self._turn(), self.read() as connection:
             pages, free, size = (
                 connection.execute(f"PRAGMA {what}").fetchone()[0]
                 for what in ("page_count", "freelist_count", "page_size")
@@ -111,7 +114,19 @@ class Database:
                 # Else the copy that VACUUM makes would lie on disk, in a folder of other people's.
                 connection.execute("PRAGMA temp_store = MEMORY")
                 connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Unavailable(f"{self.path} is being read all the time, and what was deleted stays: try again later")
+
+    def _connection(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            return self._connect()
+        except sqlite3.OperationalError as e:
+            raise Unavailable(f"{self.path} cannot be opened ({e}): are there too many open files?") from e
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
