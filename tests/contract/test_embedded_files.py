@@ -1,7 +1,9 @@
 """What only the embedded backend promises: nothing outside its folder, and nothing left of what was erased."""
 
 import base64
+import errno
 import multiprocessing
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,8 +17,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
+from facefleet import answers
 from facefleet.backends import connect
-from facefleet.model import Box, Depth, Person, Photo
+from facefleet.errors import Unavailable
+from facefleet.model import Box, Depth, Job, JobKind, Person, Photo, Result
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 
@@ -67,6 +71,30 @@ def test_what_a_killed_process_was_writing_goes_at_the_next_start_and_what_a_liv
     backend.blobs.put_file("state/a", fill)
     assert list(making.iterdir()) == []
     assert backend.blobs.get("state/a") == b"whole"
+    (making / "abandoned").write_bytes(b"half an image")
+    backend.tidy()
+    assert list(making.iterdir()) == []
+
+
+def test_the_result_is_stored_last(backend: Backend, settings: Settings) -> None:
+    """A worker that finds it takes the job as done."""
+    out = settings.data / "blobs" / settings.output_bucket
+    out.write_text("a file where the folder should be")
+    with pytest.raises(Unavailable):
+        answers.store(backend.blobs, Job("j", JobKind.RECOGNISE, "a.jpg", 0.0), Result("j", "a.jpg"), b"image")
+    assert answers.stored(backend.blobs, "j") is None
+
+
+@pytest.mark.parametrize("call", ["fsync", "fdatasync"])
+def test_what_the_disk_does_not_take_is_not_said_to_be_safe(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def broken(fd: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(os, call, broken)
+    with pytest.raises(Unavailable):
+        backend.requests.send("message") if call == "fdatasync" else backend.blobs.put("state/a", b"data")
 
 
 def test_input_and_output_lie_under_the_names_that_the_settings_say(backend: Backend, settings: Settings) -> None:

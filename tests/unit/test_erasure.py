@@ -72,6 +72,15 @@ def test_the_erasure_of_nobody_leaves_the_file_of_everybodys_encodings(backend: 
     assert backend.blobs.get(keys.SNAPSHOT) == b"encodings"
 
 
+def test_an_erasure_that_was_cut_short_is_finished_when_it_is_asked_for_again(backend: Backend) -> None:
+    """The person was gone, and the process with it."""
+    backend.blobs.put(keys.photo("paul", "p"), b"photo")
+    backend.blobs.put(keys.SNAPSHOT, b"encodings")
+    assert erase_person(backend.people, backend.blobs, backend.requests, "paul") is None
+    assert answers.found(backend.blobs, keys.SNAPSHOT) is None
+    assert list(backend.blobs.list(keys.PHOTOS)) == []
+
+
 def test_encodings_lie_with_the_answer_alone_and_go_with_it(backend: Backend) -> None:
     face = Face(BOX, 0.5, person_id="paul", encoding=b"\1" * 512)
     body = answers.store(backend.blobs, a_job("1"), Result("1", "a.jpg", (face,)))

@@ -201,8 +201,19 @@ def test_the_proposing_networks_say_the_very_same_without_prelu(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a network"])
-def test_a_proposing_network_that_is_damaged_is_not_taken(tmp_path: Path, damage: bytes) -> None:
+def test_a_proposing_network_that_is_damaged_is_made_anew(tmp_path: Path, damage: bytes) -> None:
     source = proposal_weights(NETWORKS[0])
     (tmp_path / source.name).write_bytes(damage)
     assert open_kept(tmp_path / source.name, checksum(source)) is None
     Proposer(tmp_path)
+    assert open_kept(tmp_path / source.name, checksum(source)) is not None
+
+
+def test_where_the_folder_cannot_be_had_faces_are_proposed_by_the_networks_as_they_come(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    image = Image.new("RGB", (100, 100), "grey")
+    assert len(Proposer(tmp_path / "file" / "folder").propose(image, 24.0)) == 0
+    (warning,) = warnings_of(caplog)
+    assert "more slowly" in warning and "cannot be written" in warning

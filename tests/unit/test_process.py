@@ -1,5 +1,6 @@
 """What a job becomes, where an encoder of three lines sees whatever a test wants it to see."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,15 +100,41 @@ def test_a_person_has_no_more_photos_than_are_kept(
     assert code(enrol(1, job="1", force=True)) is None, "the same again"
 
 
-def test_a_result_stands_while_everybody_whom_it_names_is_enrolled(backend: Backend, enrol: Enrol) -> None:
-    process = Processor(
-        Recogniser(lambda picture: [], Keeper(backend.people, backend.blobs), Limits(1)), backend.people, backend.blobs
-    )
-    enrol(0)
+@pytest.fixture
+def process(backend: Backend) -> Processor:
+    """Sees nobody."""
+    recogniser = Recogniser(lambda picture: [], Keeper(backend.people, backend.blobs), Limits(1))
+    return Processor(recogniser, backend.people, backend.blobs)
+
+
+def test_a_result_stands_until_somebody_whom_it_names_is_erased(
+    backend: Backend, enrol: Enrol, process: Processor
+) -> None:
+    enrolled = result_to_json(enrol(0))
+    version = backend.people.version()
     face = Face(BOX, 0.5, person_id="paul", candidates=(Candidate("mary", 0.7, 0.1),))
-    named = result_to_json(Result("1", "a.jpg", (face,), gallery_version=backend.people.version()))
-    refused = result_to_json(Result("1", "a.jpg", error=Failure("nearer_to_another", "mary", person_id="mary")))
-    assert process.stands(named) and process.stands(refused)
+    named = result_to_json(Result("1", "a.jpg", (face,), gallery_version=version))
+    why = Failure("nearer_to_another", "mary", person_id="mary")
+    refused = result_to_json(Result("1", "a.jpg", error=why, gallery_version=version))
+    assert process.stands(named) and process.stands(refused) and process.stands(enrolled)
     backend.people.delete("mary")
-    assert not process.stands(named) and not process.stands(refused)
+    backend.people.put(Person("mary", "Another Mary"))
+    assert not process.stands(named) and not process.stands(refused) and process.stands(enrolled)
     assert process.stands(result_to_json(Result("1", "a.jpg")))
+
+
+def test_an_enrolment_overtaken_by_an_erasure_does_not_stand(
+    backend: Backend, enrol: Enrol, process: Processor
+) -> None:
+    """Even where its gallery's version is of after the erasure."""
+    enrolled = result_to_json(enrol(0))
+    backend.people.delete("paul")
+    assert not process.stands(enrolled | {"gallery_version": backend.people.version()})
+
+
+def test_a_refusal_names_nobody_but_whom_it_says_it_names(backend: Backend, enrol: Enrol) -> None:
+    enrol(0, "mary")
+    refused = result_to_json(enrol(0, "paul", "2"))
+    assert refused["error"]["person"] == "mary" and "paul" not in json.dumps(refused)
+    backend.people.delete("paul")
+    assert "paul" not in json.dumps(result_to_json(enrol(1, "paul", "3")))
