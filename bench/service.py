@@ -9,6 +9,7 @@ photo recognised in a bare process, photos sent one at a time. `overhead_cpu_ms`
 service an image, less that of the bare loop; the client's own is not in it. Answers are not taken from the cache.
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -138,15 +139,17 @@ def service_round(send: Callable[[int], float], workers: int, images: int, proce
 def sender(url: str, images: list[bytes]) -> Callable[[int], float]:
     """A function that uploads the i-th image and returns the seconds until its answer.
 
-    It is a bare HTTP client, because it shares the cores with what is measured.
+    It is a bare HTTP client, because it shares the cores with what is measured. Each upload has a name of its own, as
+    photos have: of one and the same name, each would replace what the last has left in input and output.
     """
-    own = threading.local()
+    own, numbers = threading.local(), itertools.count()
 
     def send(i: int) -> float:
         if not hasattr(own, "connection"):
             own.connection = HTTPConnection(url.removeprefix("http://"))
         started = time.perf_counter()
-        own.connection.request("POST", "/v1/recognitions", images[i % len(images)], {"Content-Type": "image/jpeg"})
+        path = f"/v1/recognitions?filename={next(numbers)}.jpg"
+        own.connection.request("POST", path, images[i % len(images)], {"Content-Type": "image/jpeg"})
         response = own.connection.getresponse()
         body = response.read()
         if response.status != HTTPStatus.OK:
