@@ -16,6 +16,8 @@ from facefleet.wire import Json
 
 
 class Processor:
+    """What a worker does with a job: an image recognised, or a photo enrolled."""
+
     def __init__(self, recogniser: Recogniser, people: People, blobs: Blobs) -> None:
         self._recogniser = recogniser
         self._people = people

@@ -46,6 +46,8 @@ SHARED = 0.5
 
 
 class Proposer:
+    """Holds both networks."""
+
     def __init__(self, models: Path | None = None) -> None:
         """`models`: the folder with what was made of the networks. Raises `Unavailable` where they are missing."""
         self._p_net, self._r_net = _opened(models)
