@@ -1,5 +1,6 @@
 """The bell: whoever listens hears every ring, from any process, and nobody waits for the dead."""
 
+import gc
 import os
 import resource
 import subprocess
@@ -8,11 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from facefleet.backends.embedded.bell import Bell, Ear
+from facefleet.backends.embedded.bell import MAX_IDLE, Bell, Ear
 
 #: Longer than anything takes; a wait this long is cut short by a ring.
 PATIENCE = 30.0
@@ -85,9 +87,33 @@ def test_to_ring_where_nobody_listens_is_harmless(bell: Bell) -> None:
         assert timed_wait(ear, 0.05) >= 0.05
 
 
-def test_who_stops_listening_leaves_nothing(bell: Bell, tmp_path: Path) -> None:
-    with bell.listen():
-        assert len(list((tmp_path / "bell").iterdir())) == 1
+def test_who_listens_again_hears_nothing_of_before(bell: Bell) -> None:
+    with bell.listen() as ear:
+        pass
+    bell.ring()
+    with bell.listen() as again:
+        assert again is ear
+        assert timed_wait(ear, 0.1) >= 0.1
+        bell.ring()
+        assert timed_wait(ear, PATIENCE) < SOON
+
+
+def test_a_few_pipes_are_kept_and_go_with_the_bell(tmp_path: Path) -> None:
+    bell = Bell(tmp_path / "bell")
+    with ExitStack() as ears:
+        for _ in range(MAX_IDLE + 3):
+            ears.enter_context(bell.listen())
+        assert len(list((tmp_path / "bell").iterdir())) == MAX_IDLE + 3
+    gc.collect()
+    assert len(list((tmp_path / "bell").iterdir())) == MAX_IDLE
+    del bell
+    gc.collect()
+    assert list((tmp_path / "bell").iterdir()) == []
+
+
+def test_a_process_that_ends_leaves_no_pipe(tmp_path: Path) -> None:
+    listen = LISTEN_FOREVER.replace("signal.pause()", "pass")
+    subprocess.run([sys.executable, "-c", listen, tmp_path / "bell"], check=True, stdout=subprocess.DEVNULL)
     assert list((tmp_path / "bell").iterdir()) == []
 
 
