@@ -186,7 +186,8 @@ def test_weights_that_are_not_this_network_are_refused(tmp_path: Path) -> None:
 def test_the_conversion_refuses_without_a_folder() -> None:
     done = subprocess.run(CONVERT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("usage: ")
+    # Before it, ONNX Runtime may complain of a machine without /proc.
+    assert done.stderr.splitlines()[-1].startswith("usage: ")
 
 
 def test_the_proposing_networks_say_the_very_same_without_prelu(tmp_path: Path, photos: Path) -> None:
