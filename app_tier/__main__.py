@@ -11,9 +11,8 @@ from app_tier.pulse import Pulse
 from app_tier.worker import Worker
 from facefleet.backends import connect
 from facefleet.entry import entry_point
-from facefleet.recognition.encoder import open_encoder
 from facefleet.recognition.keeper import Keeper
-from facefleet.recognition.recogniser import Limits, Recogniser
+from facefleet.recognition.recogniser import open_recogniser
 from facefleet.settings import Settings
 
 
@@ -32,11 +31,7 @@ def run(settings: Settings, id: str, stop: threading.Event) -> None:
     backend = connect(settings)
     keeper = Keeper(backend.people, backend.blobs)
     keeper.refresh()
-    recogniser = Recogniser(
-        open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
-        keeper,
-        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold),
-    )
+    recogniser = open_recogniser(settings, keeper)
     pulse = Pulse(backend.requests, backend.blobs, id=id, visibility_timeout=settings.visibility_timeout)
     process = Processor(recogniser, backend.people, backend.blobs)
     with pulse.beating(stop):

@@ -14,7 +14,6 @@ in turns, each a process with one thread.
 CPU time of the median photo. `rss_mb_…`: what each process holds after all photos. `faces_…`: how many each found.
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +25,10 @@ from statistics import median
 import click
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from bench.photoset import choose, make_sets
 from bench.sides import Died, Side, enrol, our_side, started
+from bench.told import tell
 from facefleet.recognition.weights import FILE, model_folder
 
 SAMPLES = Path(".samples/photos")
@@ -156,13 +155,7 @@ def main(python: str, photos: Path, limit: int, rounds: int, *, as_json: bool) -
         measured = measure(choose(photos, limit).photos, python, rounds, Console(stderr=True))
     except Died as e:
         raise click.ClickException(f"{e.message}\n{HOW}") from e
-    if as_json:
-        click.echo(json.dumps(asdict(measured)))
-        return
-    table = Table("measured", "", title="facefleet beside DeepFace, photos of 1 megapixel")
-    for name, value in asdict(measured).items():
-        table.add_row(name, str(value))
-    Console().print(table)
+    tell("facefleet beside DeepFace, photos of 1 megapixel", asdict(measured), as_json=as_json)
 
 
 if __name__ == "__main__":

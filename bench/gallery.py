@@ -13,6 +13,7 @@ How the encodings are made up: `bench.encodings`.
 import json
 import multiprocessing
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,8 @@ BLOCK = 20_000
 #: Probes of strangers, for each of somebody enrolled: each costs an exact search as well.
 STRANGERS = 0.25
 FOUND = 5
+#: Seconds in which a process is ready, unless it hangs.
+PATIENCE = 120.0
 #: Fresh processes, of which the median is told; and steps of the progress bar for a size.
 LOADS = 3
 STEPS_OF_ONE = 5
@@ -146,6 +149,8 @@ def load_anew(made: Made) -> tuple[float, float]:
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own code
         assert process.stdout is not None  # noqa: S101  # it was asked for
+        if not select.select([process.stdout], [], [], PATIENCE)[0]:
+            process.kill()
         process.stdout.readline()
         return time.perf_counter() - started, float(process.stdout.readline())
 

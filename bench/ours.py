@@ -13,9 +13,8 @@ from typing import Any
 from facefleet.backends import connect
 from facefleet.entry import keep_memory
 from facefleet.model import Face
-from facefleet.recognition.encoder import open_encoder
 from facefleet.recognition.keeper import Keeper
-from facefleet.recognition.recogniser import Limits, Recogniser
+from facefleet.recognition.recogniser import Recogniser, open_recogniser
 from facefleet.settings import Settings
 
 
@@ -32,11 +31,7 @@ def opened(settings: Settings) -> Recogniser:
     backend = connect(settings)
     keeper = Keeper(backend.people, backend.blobs)
     keeper.refresh()
-    return Recogniser(
-        open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
-        keeper,
-        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold),
-    )
+    return open_recogniser(settings, keeper)
 
 
 def answer(recogniser: Recogniser, photo: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ from facefleet.settings import PREFIX, Settings
 PEOPLE = 10
 KNOWN, PEOPLE_FILE = "known.npy", "people.db"
 KB_PER_MB = 1024
+#: Seconds for which a side may say nothing: TensorFlow takes half a minute to start on a busy machine.
+PATIENCE = 300.0
 #: Of what a side said before it died.
 LAST_WORDS = 2000
 
@@ -123,9 +126,11 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
 
 def _heard(process: "subprocess.Popen[str]", errors: IO[str]) -> dict[str, Any]:
     assert process.stdout is not None  # noqa: S101  # it was asked for
+    if not select.select([process.stdout], [], [], PATIENCE)[0]:
+        process.kill()
     if line := process.stdout.readline():
         heard: dict[str, Any] = json.loads(line)
         return heard
-    code = process.wait()
+    code = process.wait(PATIENCE)
     errors.seek(0)
     raise Died(f"a process of the bench ended with {code}; it said:\n{errors.read()[-LAST_WORDS:]}")

@@ -11,7 +11,6 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ def main() -> None:
     with warnings.catch_warnings():
         # Its models package still imports `pkg_resources`, which warns that it will go.
         warnings.simplefilter("ignore")
-        library = import_module("face_recognition")
+        import face_recognition as library
     answers.write('{"ready": true}\n')
     answers.flush()
     for line in sys.stdin:

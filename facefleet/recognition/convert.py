@@ -1,7 +1,7 @@
 """Makes the networks that are kept: `python -m facefleet.recognition.convert FOLDER`.
 
 dlib's face network becomes an ONNX file. P-Net and R-Net are ones already; of them, PReLU is spelled out in operators
-that ONNX Runtime runs in a third of its time.
+that ONNX Runtime runs faster: P-Net takes a third less time so, R-Net 40 %.
 
 The graph of dlib's network is built of what ONNX Runtime keeps in its blocked layout, NCHWc, from the first convolution
 to the last. A Pad between two convolutions means a copy there and a copy back, and an addition that is not done within

@@ -39,7 +39,7 @@ R_NET_SCORE = 0.7
 R_NET_SIDE = 24
 #: Most that R-Net looks at, the likeliest first.
 MAX_CANDIDATES = 400
-#: P-Net looks at so many pixels at once, for which it takes some 100 MB.
+#: P-Net looks at so many pixels at once, for which it takes 130 MB.
 STRIP_PIXELS = 1_000_000
 #: How much two boxes may share before the less likely one goes.
 SHARED = 0.5

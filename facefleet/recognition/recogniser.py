@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 
 from facefleet.model import Candidate, Face, Person
-from facefleet.recognition.encoder import EncodedFace, Encoder
+from facefleet.recognition.encoder import EncodedFace, Encoder, open_encoder
 from facefleet.recognition.gallery import similarity
 from facefleet.recognition.identification import base_threshold, threshold_in_force
 from facefleet.recognition.images import Picture
 from facefleet.recognition.keeper import Keeper
+from facefleet.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,15 @@ class Limits:
     stranger_rate: float = 0.01
     #: A fixed threshold instead.
     threshold: float | None = None
+
+
+def open_recogniser(settings: Settings, keeper: Keeper) -> "Recogniser":
+    """A recogniser as the settings want it, with its models loaded; raises `Unavailable`."""
+    return Recogniser(
+        open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
+        keeper,
+        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold),
+    )
 
 
 class Recogniser:

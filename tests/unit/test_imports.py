@@ -38,6 +38,7 @@ HOMES = {
     "cachetools": ("web_tier.cache",),
     "click": ("facefleet.cli", "bench"),
     "dlib": tuple(f"facefleet.recognition.{module}" for module in ("detector", "encoder", "network")),
+    "face_recognition": ("bench.theirs",),
     "faiss": ("facefleet.recognition.index",),
     "flask": ("web_tier",),
     "gpiozero": ("pi_uploader",),
