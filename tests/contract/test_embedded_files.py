@@ -24,6 +24,8 @@ from facefleet.model import Box, Depth, Job, JobKind, Person, Photo, Result
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 
+from .conftest import Elsewhere
+
 TRICKY = st.text(st.sampled_from("./%\\ ~🙂a\0\n"), min_size=1, max_size=260)
 
 
@@ -200,3 +202,25 @@ def open_all(folder: Path, start: Barrier) -> None:
     for i in range(40):
         start.wait(10)
         connect(Settings(data=folder / str(i)))
+
+
+#: In WAL mode, who empties the log locks this byte of the shared memory: https://sqlite.org/walformat.html
+HOLD_CHECKPOINT = """
+import fcntl, time
+with open(settings.data / "people.db-shm", "r+b") as shared:
+    fcntl.lockf(shared, fcntl.LOCK_EX, 1, 121)
+    print("holds", flush=True)
+    time.sleep(0.5)
+"""
+
+
+def test_what_was_deleted_is_scrubbed_once_another_process_has_emptied_the_log(
+    backend: Backend, elsewhere: Elsewhere
+) -> None:
+    """SQLite itself does not wait for that process, whatever its time-out."""
+    backend.people.put(Person("paul", "Paul"))
+    emptying = elsewhere(HOLD_CHECKPOINT)
+    assert emptying.stdout is not None
+    assert emptying.stdout.readline() == "holds\n"
+    assert backend.people.delete("paul") is not None
+    assert emptying.wait(20) == 0, "it was waited for"

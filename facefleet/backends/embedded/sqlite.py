@@ -114,9 +114,15 @@ class Database:
                 # Else the copy that VACUUM makes would lie on disk, in a folder of other people's.
                 connection.execute("PRAGMA temp_store = MEMORY")
                 connection.execute("VACUUM")
-            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            raise Unavailable(f"{self.path} is being read all the time, and what was deleted stays: try again later")
+            self._empty_log(connection)
+
+    def _empty_log(self, connection: sqlite3.Connection) -> None:
+        """SQLite waits for readers of the log, yet not for another process that is just emptying it: so we do."""
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{self.path} is in use all the time, and what was deleted stays: try again later")
+            time.sleep(0.01)
 
     def _connection(self) -> sqlite3.Connection:
         try:
