@@ -36,21 +36,21 @@ def facefleet_up(folder: Path, samples: Path, **settings: str) -> Iterator[str]:
         process.wait(timeout=60)
 
 
-def cpu_meter(folder: Path) -> Callable[[], float]:
-    """CPU seconds so far of all living processes of the service whose data lie in the folder."""
-    mark = f"FACEFLEET_DATA={folder}".encode()
+def cpu_meter(folder: Path, *, module: str = "") -> Callable[[], float]:
+    """CPU seconds so far of all living processes of the service whose data lie in the folder; or of one tier's."""
+    mark, name = f"FACEFLEET_DATA={folder}".encode(), f"\0{module}".encode()
     tick = os.sysconf("SC_CLK_TCK")
 
     def seconds() -> float:
-        ours = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _carries(process, mark)]
+        ours = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _is(process, mark, name)]
         return sum(_ticks(process) for process in ours) / tick
 
     return seconds
 
 
-def _carries(process: Path, mark: bytes) -> bool:
+def _is(process: Path, mark: bytes, name: bytes) -> bool:
     try:
-        return mark in (process / "environ").read_bytes()
+        return mark in (process / "environ").read_bytes() and name in (process / "cmdline").read_bytes()
     except OSError:
         return False
 

@@ -1,81 +1,82 @@
-"""How many instances the backlog deserves. Pure: everything it knows is an argument, all it wants is returned."""
+"""What every policy is told and answers: how many instances the backlog deserves.
 
-from dataclasses import dataclass, replace
+Pure: everything it knows is an argument, all it wants is returned.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, WorkerState
 
+M = TypeVar("M")
+#: Capacity that is there, or will be without anybody's doing.
+UP = (InstanceState.PENDING, InstanceState.RUNNING)
+
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """`hold`: seconds that demand must stay lower before capacity follows it down."""
+class Terms:
+    """Within which bounds, and at which prices.
+
+    `hold`: seconds that demand must at least stay lower before capacity follows it down. `wait_price`: what a second of
+    a job's waiting is worth, in seconds of an instance. `least_bill`: seconds of an instance that are paid in any case.
+    """
 
     least: int
     most: int
-    hold: float
+    hold: float = 10.0
+    wait_price: float = 1.0
+    least_bill: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
+    """One look. A running instance's worker was heard of; one asked for and not seen yet counts as pending.
+
+    `boot`: seconds from asking for an instance until it works; `service`: seconds that a job takes a worker;
+    `done`: jobs that workers have ended so far, from any beginning. All three as far as known.
+    """
+
     depth: Depth
     instances: tuple[Instance, ...]
     workers: tuple[Heartbeat, ...] = ()
+    boot: float = 45.0
+    service: float = 1.0
+    done: int = 0
 
     def count(self, *states: InstanceState) -> int:
         return sum(instance.state in states for instance in self.instances)
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Demands seen, as (time, demand): falling in both, so the first is the peak. Losing it costs a hold time."""
-
-    peaks: tuple[tuple[float, int], ...] = ()
-
-    def seeing(self, demand: int, now: float, hold: float) -> "Memory":
-        """Only what may still be the peak is kept: what is recent, and higher than all that came later."""
-        # A clock that was set back leaves peaks of the future, which would hold for as long.
-        recent = tuple(p for p in self.peaks if 0 <= now - p[0] <= hold and p[1] > demand)
-        return replace(self, peaks=(*recent, (now, demand)))
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
+    """`retire`: these are to drain. `end`: to be ended at once, work or not, as only policies of others want it."""
+
     desired: int
     launch: int
     retire: tuple[str, ...]
     reason: str
+    end: tuple[str, ...] = ()
 
 
-def decide(seen: Observation, memory: Memory, bounds: Bounds, now: float) -> tuple[Plan, Memory]:
-    """Desired = visible + in flight within bounds, made steady.
+@dataclass(frozen=True, slots=True)
+class Policy(Generic[M]):
+    """`decide(seen, memory, terms, now)`. `fresh`: a memory that knows nothing yet; losing one costs money, no more.
 
-    Out on the newest demand; in only on the highest of the hold time, since counts jump; and what dies meanwhile
-    is replaced. Instances on their way up count as capacity, so one burst is not launched twice; those on their way
-    out only against the most.
+    A memory is a frozen dataclass of numbers, strings, and tuples and dataclasses of those, so that it can be saved as
+    JSON.
     """
-    demand = min(max(seen.depth.backlog, bounds.least), bounds.most)
-    memory = memory.seeing(demand, now, bounds.hold)
-    desired = memory.peaks[0][1]
-    capacity = seen.count(InstanceState.PENDING, InstanceState.RUNNING)
-    room = max(0, bounds.most - capacity - seen.count(InstanceState.DRAINING))
-    launch = min(max(0, desired - capacity), room)
-    retire = _idlest(seen, capacity - desired)
-    return Plan(desired, launch, retire, _reason(seen.depth, desired, demand, launch, retire)), memory
+
+    name: str
+    decide: Callable[[Observation, M, Terms, float], tuple[Plan, M]]
+    fresh: M
 
 
-def _idlest(seen: Observation, count: int) -> tuple[str, ...]:
+def idlest(seen: Observation, count: int) -> tuple[str, ...]:
     """Idle ones first, so that the busy go on taking work; among those, the youngest."""
+    if count <= 0:
+        return ()
     busy = {worker.id for worker in seen.workers if worker.state is WorkerState.BUSY}
-    running = [i for i in seen.instances if i.state in (InstanceState.RUNNING, InstanceState.PENDING)]
-    running.sort(key=lambda i: (i.id in busy, -i.since, i.id))
-    return tuple(i.id for i in running[: max(0, count)])
-
-
-def _reason(depth: Depth, desired: int, demand: int, launch: int, retire: tuple[str, ...]) -> str:
-    asks = f"backlog {depth.backlog} asks for {demand}"
-    if launch:
-        return f"{asks}: launching {launch}"
-    if retire:
-        return f"{asks}, and nothing more did lately: retiring {len(retire)}"
-    if desired > demand:
-        return f"{asks}: holding {desired} for a while"
-    return f"{asks}: nothing to do"
+    up = [i for i in seen.instances if i.state in UP]
+    up.sort(key=lambda i: (i.id in busy, -i.launched_at, i.id))
+    return tuple(i.id for i in up[:count])

@@ -1,87 +1,196 @@
-"""One tick: observe, decide, act. Nothing is remembered that could not be seen again."""
+"""One tick: observe, decide, clamp, act, tell. What it must not forget it saves before it asks for it."""
 
-import json
 import logging
-from dataclasses import dataclass, field, replace
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from controller.policy import Bounds, Memory, Observation, Plan, decide
-from facefleet import keys, wire
-from facefleet.errors import BadMessage, NotFound
-from facefleet.model import Heartbeat, Instance, InstanceState
-from facefleet.ports import Blobs, Fleet, Queue
+from controller.act import Actor, Save
+from controller.backoff import Chance
+from controller.ledger import Learned, Ledger, load_memory
+from controller.observe import Observer
+from controller.policy import Plan, Policy, Terms
+from controller.remedies import PATIENCE, Allowed, overdue
+from controller.status import Status
+from controller.steps import Clamped, Limits, clamp, without_expired
+from facefleet.errors import Conflict, ServiceError
+from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start
+from facefleet.ports import Fleet
 
 log = logging.getLogger(__name__)
 
-#: The status is written this often even when nothing changed: so one sees that the controller lives.
-REPEAT = 5.0
-#: A worker's heartbeat is repeated every few seconds; one this old belongs to a worker that is gone.
-STALE_HEARTBEAT = 15.0
+#: The ledger is saved this often even when nothing changed: that renews the lease, and keeps what was learned.
+RENEW = 20.0
+UNREADABLE = "the fleet cannot be listed: nothing is done"
+HOLDING = "the queue cannot be read: holding"
+NO_CAPACITY = "no capacity is to be had for now: others are asked for in some minutes"
 
 
-@dataclass
 class Controller:
-    requests: Queue
-    fleet: Fleet
-    blobs: Blobs
-    bounds: Bounds
-    memory: Memory = field(default_factory=Memory)
-    _told: dict[str, Any] = field(default_factory=dict)
-    _told_at: float = 0.0
+    """`tick` acts, `look` only says what it would do. Everything outside is handed in; `now` may be any clock's."""
+
+    def __init__(
+        self,
+        depth: Callable[[], Depth],
+        fleet: Fleet,
+        heartbeats: Callable[[], tuple[Heartbeat, ...]],
+        save: Save,
+        tell: Callable[[Status], None],
+        policy: Policy[Any],
+        terms: Terms,
+        limits: Limits,
+        *,
+        ledger: Ledger | None = None,
+        chance: Chance = random.random,
+    ) -> None:
+        self.ledger = ledger or Ledger()
+        self._read_depth, self._save, self._tell = depth, save, tell
+        self._policy, self._terms, self._limits = policy, terms, limits
+        self._observer = Observer(fleet, heartbeats, terms, limits, chance, self.ledger)
+        self._actor = Actor(fleet, terms, limits, chance, self.ledger)
+        self._memory = load_memory(policy, self.ledger.learned)
+        self._saved, self._saved_at = self.ledger, float("-inf")
+        self._depth: Depth | None = None
+        self._plan = Plan(0, 0, (), "")
+        self._decisions: Counter[str] = Counter()
 
     def tick(self, now: float) -> Plan:
-        seen = self.observe(now)
-        plan, self.memory = decide(seen, self.memory, self.bounds, now)
-        self.act(plan, seen)
-        self._tell(plan, seen, now)
+        """What was done; raises `Conflict` if another controller leads now, and nothing else that the outside does."""
+        try:
+            plan, may_come = self._decided(now)
+        except ServiceError as e:
+            self._actor.calls.note(e)
+            plan = replace(self._plan, launch=0, retire=(), end=(), reason=UNREADABLE)
+        else:
+            self._act(plan, may_come.count, now)
+            plan = _in_words(plan, may_come)
+        self._conclude(plan, now)
         return plan
 
-    def observe(self, now: float) -> Observation:
-        instances = self.fleet.instances()
-        workers = self._workers({i.id for i in instances}, now)
-        ready = {worker.id for worker in workers}
-        return Observation(self.requests.depth(), tuple(_as_seen(i, ready) for i in instances), workers)
+    def look(self, now: float) -> Plan:
+        """What would be done; raises `ServiceError` where the fleet cannot be read."""
+        plan, may_come = self._decided(now)
+        return _in_words(plan, may_come)
 
-    def act(self, plan: Plan, seen: Observation) -> None:
-        if plan.launch or plan.retire:
-            log.info("%s", plan.reason)
-        # Those that drain are asked again: the fleet ends one that takes too long.
-        draining = [i.id for i in seen.instances if i.state is InstanceState.DRAINING]
-        if plan.retire or draining:
-            self.fleet.retire([*plan.retire, *draining])
-        if plan.launch:
-            self.fleet.launch(plan.launch)
+    def _decided(self, now: float) -> tuple[Plan, Clamped]:
+        roll = self._observer.look(self.ledger, now)
+        self._actor.exclusions = without_expired(self._actor.exclusions, now)
+        self.ledger = replace(roll.ledger, learned=self._learned())
+        self._depth = self._readable_depth()
+        if self._depth is None:
+            return replace(self._plan, launch=0, retire=(), end=(), reason=HOLDING), Clamped(0)
+        seen = self._observer.observation(self._depth, roll.instances)
+        plan, self._memory = self._policy.decide(seen, self._memory, self._terms, now)
+        may_come = clamp(plan, self._counts(), self.ledger.learned, self._terms, self._limits, now)
+        if may_come.count and not self._actor.can_ask(roll.instances):
+            may_come = Clamped(0, NO_CAPACITY)
+        return plan, may_come
 
-    def _workers(self, ids: set[str], now: float) -> tuple[Heartbeat, ...]:
-        """Heartbeats; one left behind by a worker that was killed is removed."""
-        found = []
-        for blob in self.blobs.list(keys.WORKERS):
-            try:
-                worker = wire.load_heartbeat(self.blobs.get(blob.key))
-            except (NotFound, BadMessage):
-                continue
-            if worker.id in ids or now - worker.at < STALE_HEARTBEAT:
-                found.append(worker)
-            else:
-                self.blobs.delete(blob.key)
-        return tuple(found)
+    def _learned(self) -> Learned:
+        seen, actor = self._observer, self._actor
+        return Learned(
+            self._policy.name,
+            self._memory,
+            seen.estimates,
+            seen.bill,
+            seen.starts,
+            actor.calls.backoffs,
+            actor.exclusions,
+        )
 
-    def _tell(self, plan: Plan, seen: Observation, now: float) -> None:
-        """What `/v1/fleet` shows. Written when it changed, and often enough to show that we live."""
-        status = {
-            "instances": {state.value: seen.count(state) for state in InstanceState},
-            "desired": plan.desired,
-            "max": self.bounds.most,
-            "reason": plan.reason,
-            "workers": [{"id": w.id, "state": w.state, "jobs": w.jobs, "since": w.since} for w in seen.workers],
-        }
-        if status != self._told or now - self._told_at >= REPEAT:
-            self.blobs.put(keys.FLEET_STATUS, json.dumps(status | {"at": now}).encode())
-            self._told, self._told_at = status, now
+    def _readable_depth(self) -> Depth | None:
+        try:
+            return self._read_depth()
+        except ServiceError as e:
+            self._actor.calls.note(e)
+            return None
+
+    def _counts(self) -> Mapping[InstanceState, int]:
+        states = [one.state for one in self._observer.roll.instances]
+        return {state: states.count(state) for state in InstanceState}
+
+    def _act(self, plan: Plan, may_come: int, now: float) -> None:
+        listed, actor = self._observer.listed, self._actor
+        actor.forget(self.ledger)
+        overdue = self._overdue(listed, now)
+        ledger = actor.dismissed(self.ledger, (*plan.retire, *plan.end, *overdue), now)
+        before = ledger
+        if may_come:
+            ledger = actor.asking(ledger, self._observer.roll.instances, may_come, now)
+        ledger = self._kept(ledger, before, now)
+        actor.end((*plan.end, *overdue), now)
+        actor.retire(listed, ledger, now)
+        self.ledger = actor.come(ledger, lambda new, old: self._kept(new, old, now), now)
+
+    def _overdue(self, listed: Sequence[Instance], now: float) -> list[str]:
+        """Those to be ended; who never came to work is one more failed start."""
+        members, observer = self.ledger.members, self._observer
+        patience = max(self._limits.pending, PATIENCE * max(observer.boot(kind) for kind in Start))
+        allowed = Allowed(patience, self._limits.draining)
+        late = overdue(listed, self.ledger, self._actor.draining_since, allowed, now)
+        for id in late:
+            if not (members[id].heard or members[id].going_since):
+                observer.gave_up(members[id].asked_at, now)
+        return late + observer.silent(now)
+
+    def _kept(self, ledger: Ledger, before: Ledger, now: float) -> Ledger:
+        """Saved, if that is due. What could not be saved is not asked for: then the ledger is as before."""
+        if ledger.is_as(self._saved) and 0 <= now - self._saved_at < RENEW:
+            return ledger
+        try:
+            self._save(replace(ledger, learned=self._learned()))
+        except Conflict:
+            raise
+        except ServiceError as e:
+            self._actor.calls.note(e)
+            return before
+        self._saved, self._saved_at = ledger, now
+        return ledger
+
+    def _conclude(self, plan: Plan, now: float) -> None:
+        decision = _word_for(plan)
+        if decision != "none" or plan.reason in (UNREADABLE, HOLDING):
+            if plan.reason != self._plan.reason:
+                log.info("%s", plan.reason)
+            self._decisions[decision] += 1
+        self._plan = plan
+        try:
+            self._tell(self._status(plan, decision, now))
+        except ServiceError as e:
+            self._actor.calls.note(e)
+
+    def _status(self, plan: Plan, decision: str, now: float) -> Status:
+        observer = self._observer
+        return Status(
+            now,
+            self._policy.name,
+            self._counts(),
+            plan.desired,
+            self._terms.most,
+            plan.reason,
+            decision,
+            self._depth,
+            observer.workers,
+            observer.boots,
+            self._actor.calls.errors,
+            self._decisions,
+            observer.bill.total,
+            observer.bill.total / 3600 * self._limits.price,
+            self._actor.calls.done,
+        )
 
 
-def _as_seen(instance: Instance, ready: set[str]) -> Instance:
-    """A running instance whose worker was never heard of is still on its way up."""
-    if instance.state is InstanceState.RUNNING and instance.id not in ready:
-        return replace(instance, state=InstanceState.PENDING)
-    return instance
+def _in_words(plan: Plan, may_come: Clamped) -> Plan:
+    """The plan as it is done, with why that is less than was wanted."""
+    reason = f"{plan.reason}; {may_come.why}" if may_come.why else plan.reason
+    if plan.launch == may_come.count and reason is plan.reason:
+        return plan
+    return replace(plan, launch=may_come.count, reason=reason)
+
+
+def _word_for(plan: Plan) -> str:
+    if plan.reason in (UNREADABLE, HOLDING):
+        return "hold"
+    return "launch" if plan.launch else "retire" if plan.retire or plan.end else "none"

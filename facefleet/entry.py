@@ -52,6 +52,8 @@ def log_to_stderr(level: str) -> None:
     logging.getLogger("PIL").setLevel(logging.INFO)
     # APScheduler tells each tick, twice.
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # A worker that ends in the middle of a tick asks for another at once, which does no harm.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 def exit_code(error: ServiceError) -> int:

@@ -75,3 +75,15 @@ class Unavailable(ServiceError, ConnectionError):
     """A part of the outside world does not answer now: try again later."""
 
     code = "unavailable"
+
+
+class NoCapacity(Unavailable):
+    """The cloud has none of these instances left now: ask for others, and for these again in some minutes."""
+
+    code = "no_capacity"
+
+
+class Throttled(Unavailable):
+    """We ask too often: ask again later, and less often."""
+
+    code = "throttled"

@@ -11,6 +11,10 @@ FORGOTTEN = (INPUT, OUTPUT, RESULTS, QUEUED)
 #: A large gallery as one file that workers map. It holds encodings: an erasure deletes it, and it is made anew.
 SNAPSHOT = GALLERY + "snapshot"
 FLEET_STATUS = STATE + "fleet"
+#: For Prometheus.
+METRICS = STATE + "metrics"
+#: What the controller must not forget, and its lease.
+CONTROLLER = STATE + "controller"
 SETTING_UP = STATE + "setting-up"
 PURGED = STATE + "purged"
 

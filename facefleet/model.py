@@ -16,10 +16,20 @@ class JobKind(StrEnum):
 
 
 class InstanceState(StrEnum):
+    """Draining: its worker takes no new job. Stopping: the worker has ended, the machine not yet."""
+
     PENDING = "pending"
     RUNNING = "running"
     DRAINING = "draining"
+    STOPPING = "stopping"
     STOPPED = "stopped"
+
+
+class Start(StrEnum):
+    """How an instance came up last: launched new, or started from the warm pool, which takes less time."""
+
+    LAUNCH = "launch"
+    POOL = "pool"
 
 
 class WorkerState(StrEnum):
@@ -71,10 +81,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many messages wait and how many are on lease."""
+    """How many messages wait and how many are on lease; since when the oldest waits, where the queue can tell."""
 
     visible: int
     in_flight: int
+    oldest: float | None = field(default=None, compare=False)
 
     @property
     def backlog(self) -> int:
@@ -199,11 +210,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A machine of the fleet (embedded: a process); `since` is when it entered its state."""
+    """A machine of the fleet (embedded: a process); `since` is when it entered its state.
+
+    `launched_at`: when it was launched, or started last; from then on it is paid for. `token`: what it was launched for.
+    """
 
     id: str
     state: InstanceState
     since: float
+    launched_at: float = 0.0
+    start: Start = Start.LAUNCH
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,15 @@ class Blobs(Protocol):
     def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
         """As `put`, of a file that `fill` makes at the path it is given, whatever its size."""
 
+    def tagged(self, key: str) -> tuple[bytes, str]:
+        """What lies there, and the tag of just these bytes; raises `NotFound`."""
+
+    def put_if(self, key: str, data: bytes, *, tag: str | None) -> str:
+        """As `put`, if what lies there has this tag still (None: if nothing does), else raises `Conflict`.
+
+        Returns the new tag. Of several who try with the same tag, one succeeds.
+        """
+
     def local(self, key: str) -> Path:
         """A file on this machine that holds the blob, to be opened at once; raises `NotFound`.
 
@@ -112,16 +121,36 @@ class People(Protocol):
 
 
 class Fleet(Protocol):
-    """Instances that work on the request queue."""
+    """Instances that work on the request queue.
+
+    Every verb may raise `Throttled`, or `Unavailable` when nobody knows whether it was done: all may be asked again.
+    """
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What may be launched, best first: on EC2, instance types and zones."""
+
+    @property
+    def settles_after(self) -> float:
+        """Seconds by which `instances` may lag behind what was done."""
 
     def instances(self) -> list[Instance]:
         """Ours that exist, whoever launched them; those gone are not listed."""
 
-    def launch(self, count: int) -> None:
-        """Asks for so many more; they appear in `instances` at once as pending or running."""
+    def launch(self, token: str, offer: str) -> str:
+        """One more; returns its id. A token used before brings none. Raises `NoCapacity`, `Conflict` for one used up.
+
+        Used up is the token of an instance that is gone.
+        """
+
+    def start(self, ids: list[str]) -> None:
+        """Starts stopped ones; those that are up already stay so. Raises `NoCapacity`."""
 
     def retire(self, ids: list[str]) -> None:
-        """Asks these to drain. Again is harmless, and ends one that drains longer than allowed."""
+        """Asks these to drain, and then to go, or to wait in the warm pool. Again is harmless."""
+
+    def end(self, ids: list[str]) -> None:
+        """Ends these now, whatever they do. Again is harmless."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ SCOPES = ("recognise", "enrol", "admin")
 PILLOWS_MOST = 89_478_485
 #: The course's account allows 20 instances, and one of them is the web tier.
 EC2_MAX_INSTANCES = 19
+#: EC2 charges for a minute in any case: https://aws.amazon.com/ec2/pricing/on-demand/
+EC2_LEAST_BILL = 60.0
+#: A controller that looks less often cannot tell a worker that says nothing from its own sleep.
+LONGEST_TICK = 30.0
+POLICIES = ("priced", "classic")
 
 
 #: Beyond these a threshold says nothing: half of all strangers named, or one in a million.
@@ -70,7 +75,22 @@ class Settings:
     min_instances: int = setting(0, "instances that run even when nothing waits", low=0)
     max_instances: int | None = setting(None, "most instances; embedded: this machine's cores, on EC2: 19", low=1)
     scale_in_after: float = setting(10.0, "seconds that demand must stay lower before instances retire", low=0)
-    tick: float = setting(0.5, "seconds between two looks of the controller", low=0.05)
+    policy: str = setting("priced", "how the fleet's size follows the queue: `priced` or `classic`, one per message")
+    wait_price: float = setting(1.0, "what a second of a job's waiting is worth, in seconds of an instance", low=0)
+    least_bill: float | None = setting(
+        None, "seconds of an instance that are paid for each start; embedded: 0, on EC2: 60", low=0
+    )
+    instance_price: float = setting(0.0, "price of an instance-hour, in any currency", low=0)
+    budget_per_hour: float | None = setting(
+        None, "what an hour may cost, in the same currency: beyond it nothing is launched", low=0
+    )
+    launches_per_tick: int = setting(50, "most instances launched at one look", low=1)
+    boot_timeout: float = setting(
+        300.0,
+        "seconds until an instance that never came to work is ended, or thrice as long as they use to take",
+        low=1,
+    )
+    tick: float = setting(0.5, "seconds between two looks of the controller", low=0.05, high=LONGEST_TICK)
     drain_timeout: float = setting(30.0, "seconds a worker may take for its last image before it is killed", low=0)
     models: Path | None = setting(None, "folder of the converted model; empty: `models` in the data folder")
     smallest_face: float = setting(
@@ -107,6 +127,10 @@ class Settings:
         """Raises `BadSettings` where single values are fine and do not fit together."""
         if self.min_instances > self.instances_at_most:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
+        if self.policy not in POLICIES:
+            raise BadSettings(f"{PREFIX}POLICY is {' or '.join(POLICIES)}, not {self.policy!r}")
+        if self.budget_per_hour is not None and not self.instance_price:
+            raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR says nothing without {PREFIX}INSTANCE_PRICE: set both")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise BadSettings(f"{PREFIX}LOG_LEVEL is DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
         if not self.keys and not is_loopback(self.host):
@@ -117,6 +141,12 @@ class Settings:
         if self.max_instances is not None:
             return self.max_instances
         return len(os.sched_getaffinity(0)) if self.backend == "embedded" else EC2_MAX_INSTANCES
+
+    @property
+    def least_seconds_billed(self) -> float:
+        if self.least_bill is not None:
+            return self.least_bill
+        return 0.0 if self.backend == "embedded" else EC2_LEAST_BILL
 
     @property
     def models_folder(self) -> Path:

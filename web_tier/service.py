@@ -24,6 +24,19 @@ from web_tier.uploads import json_object
 
 #: The controller writes its status every few seconds; this old, it is gone.
 STALE_STATUS = 20.0
+#: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: Instead of the controller's metrics, so that its absence can be told from a service that is away.
+NO_CONTROLLER = """\
+# HELP facefleet_controller_last_tick_timestamp_seconds When the controller looked last; 0: never.
+# TYPE facefleet_controller_last_tick_timestamp_seconds gauge
+facefleet_controller_last_tick_timestamp_seconds 0.0
+"""
+DEAD_LETTERS = """\
+# HELP facefleet_dead_letters Messages that were given up.
+# TYPE facefleet_dead_letters gauge
+facefleet_dead_letters %d
+"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class ServiceViews:
         routes.add_url_rule("/healthz", view_func=self.healthz, methods=["GET"])
         routes.add_url_rule("/readyz", view_func=self.readyz, methods=["GET"])
         routes.add_url_rule("/v1/fleet", view_func=self.fleet, methods=["GET"])
+        routes.add_url_rule("/metrics", view_func=self.metrics, methods=["GET"])
         routes.add_url_rule("/v1/purge", view_func=self.purge_all, methods=["POST"])
         return routes
 
@@ -68,6 +82,12 @@ class ServiceViews:
         depth, dead = self.backend.requests.depth(), self.backend.dead.depth().backlog
         queue = {"visible": depth.visible, "in_flight": depth.in_flight, "dead": dead}
         return jsonify({"queue": queue} | _fleet_status(self.backend.blobs, self.settings.instances_at_most))
+
+    @needs("admin")
+    def metrics(self) -> Response:
+        told = answers.found(self.backend.blobs, keys.METRICS)
+        dead = DEAD_LETTERS % self.backend.dead.depth().backlog
+        return Response((NO_CONTROLLER if told is None else told.decode()) + dead, content_type=METRICS_TYPE)
 
     @needs("admin")
     def purge_all(self) -> Response:

@@ -20,6 +20,7 @@ MODULES = {
     "status": "status",
     "people": "people",
     "calibrate": "calibrate",
+    "simulate": "simulate",
     "purge": "status",
 }
 

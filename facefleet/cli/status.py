@@ -4,37 +4,43 @@ import json
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from facefleet.cli.client import Client
+from facefleet.cli.watch import facts, watch, workers_table
 from facefleet.settings import Settings
 
 
 @click.command()
+@click.option(
+    "--watch", "again", is_flag=True, help="Go on showing it, until Ctrl-C; without a terminal a line each time."
+)
+@click.option(
+    "--every", default=1.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between two looks."
+)
 @click.option("--json", "as_json", is_flag=True, help="The answer of /v1/fleet, for scripts.")
 @click.pass_obj
-def status(settings: Settings, *, as_json: bool) -> None:
+def status(settings: Settings, *, again: bool, every: float, as_json: bool) -> None:
     """Show the queue, the fleet, and why it has this size.
 
     \b
     Examples:
       facefleet status
+      facefleet status --watch
+      facefleet status --watch --every 5 >> fleet.log
       facefleet status --json | jq .queue.visible
     """
-    fleet = Client(settings).call("GET", "/v1/fleet")
+    client = Client(settings)
+    if again:
+        watch(client, every=every, as_json=as_json)
+        return
+    fleet = client.call("GET", "/v1/fleet")
     if as_json:
         click.echo(json.dumps(fleet))
         return
-    queue, instances = fleet["queue"], fleet["instances"]
-    click.echo(f"queue   {queue['visible']} visible, {queue['in_flight']} in flight, {queue['dead']} dead letters")
-    states = ", ".join(f"{count} {state}" for state, count in instances.items())
-    click.echo(f"fleet   {states}; desired {fleet['desired']} of at most {fleet['max']}")
-    click.echo(f"reason  {fleet['reason']}")
+    for name, words in facts(fleet):
+        click.echo(f"{name:<8}{words}")
     if fleet["workers"]:
-        table = Table("worker", "state", "jobs")
-        for worker in fleet["workers"]:
-            table.add_row(worker["id"], worker["state"], str(worker["jobs"]))
-        Console().print(table)
+        Console().print(workers_table(fleet))
 
 
 @click.command()

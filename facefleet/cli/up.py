@@ -150,10 +150,14 @@ def _await(url: str) -> bool:
 
 
 def _drain(backend: Backend, drain_timeout: float) -> None:
-    """Retires every worker and waits until none is left; the fleet ends one that takes longer than that."""
-    deadline = time.monotonic() + drain_timeout + ALLOWANCE
-    while (left := backend.fleet.instances()) and time.monotonic() < deadline:
-        backend.fleet.retire([instance.id for instance in left])
+    """Retires every worker and waits until none is left; those that take longer than that are ended."""
+    deadline = time.monotonic() + drain_timeout
+    while (left := backend.fleet.instances()) and time.monotonic() < deadline + ALLOWANCE:
+        ids = [instance.id for instance in left]
+        if time.monotonic() < deadline:
+            backend.fleet.retire(ids)
+        else:
+            backend.fleet.end(ids)
         time.sleep(0.1)
     _report(left)
 

@@ -109,12 +109,12 @@ def diary(tmp_path: Path) -> Diary:
 
 @pytest.fixture(params=["embedded"])
 def make_fleet(tmp_path: Path, diary: Diary) -> Iterator[MakeFleet]:
-    """`make_fleet(grace=0.0)`; made again, it is a controller of the same fleet that has just been started."""
+    """`make_fleet()`; made again, it is what a controller has that has just been started, of the same fleet."""
     env = dict(os.environ) | {"DIARY": str(tmp_path / "diary"), "FACEFLEET_DATA": str(tmp_path)}
     made: list[ProcessFleet] = []
 
-    def make(*, grace: float = 600.0, run: list[str] | None = None) -> Fleet:
-        made.append(ProcessFleet(tmp_path / "fleet", run or command(), name=NAME, env=env, grace=grace))
+    def make(*, run: list[str] | None = None) -> Fleet:
+        made.append(ProcessFleet(tmp_path / "fleet", run or command(), name=NAME, env=env))
         return made[-1]
 
     yield make

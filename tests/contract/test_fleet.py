@@ -3,10 +3,12 @@
 import os
 import signal
 
+import pytest
+
 from facefleet.model import InstanceState
 
 from .conftest import MakeFleet
-from .workers import NAME, Diary, await_end, command, states
+from .workers import NAME, Diary, await_end, command, launch, states
 
 
 def test_a_new_fleet_is_empty(make_fleet: MakeFleet) -> None:
@@ -15,7 +17,7 @@ def test_a_new_fleet_is_empty(make_fleet: MakeFleet) -> None:
 
 def test_what_is_launched_is_there_at_once_and_works(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet()
-    fleet.launch(2)
+    launch(fleet, 2)
     instances = states(fleet)
     assert len(instances) == 2
     assert set(instances.values()) <= {InstanceState.PENDING, InstanceState.RUNNING}
@@ -23,15 +25,9 @@ def test_what_is_launched_is_there_at_once_and_works(make_fleet: MakeFleet, diar
     assert diary.expect("works", 2) == set(instances)
 
 
-def test_none_asked_for_is_none_launched(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet()
-    fleet.launch(0)
-    assert fleet.instances() == []
-
-
 def test_who_is_retired_is_told_to_drain_and_then_gone(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet()
-    fleet.launch(2)
+    launch(fleet, 2)
     retired, kept = sorted(diary.expect("works", 2))
     fleet.retire([retired])
     assert diary.expect("drains") == {retired}
@@ -42,7 +38,7 @@ def test_who_is_retired_is_told_to_drain_and_then_gone(make_fleet: MakeFleet, di
 
 def test_one_that_drains_is_listed_as_draining_until_it_is_gone(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet(run=command(stops=False))
-    fleet.launch(1)
+    launch(fleet)
     (id,) = diary.expect("works")
     fleet.retire([id])
     diary.expect("drains")
@@ -51,7 +47,7 @@ def test_one_that_drains_is_listed_as_draining_until_it_is_gone(make_fleet: Make
 
 def test_one_asked_again_in_time_goes_on_draining_undisturbed(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet(run=command(stops=False))
-    fleet.launch(1)
+    launch(fleet)
     (id,) = diary.expect("works")
     fleet.retire([id])
     diary.expect("drains")
@@ -63,21 +59,24 @@ def test_one_asked_again_in_time_goes_on_draining_undisturbed(make_fleet: MakeFl
     diary.expect("lives")
 
 
-def test_one_that_drains_too_long_is_ended_when_asked_again(make_fleet: MakeFleet, diary: Diary) -> None:
-    fleet = make_fleet(run=command(stops=False), grace=0.0)
-    fleet.launch(1)
+@pytest.mark.parametrize("drains_first", [True, False])
+def test_one_that_is_ended_is_gone_whatever_it_does(make_fleet: MakeFleet, diary: Diary, *, drains_first: bool) -> None:
+    fleet = make_fleet(run=command(stops=False))
+    launch(fleet)
     (id,) = diary.expect("works")
-    fleet.retire([id])
-    diary.expect("drains")
-    fleet.retire([id])
+    if drains_first:
+        fleet.retire([id])
+        diary.expect("drains")
+    fleet.end([id])
     await_end(diary.processes[id])
     assert fleet.instances() == []
     assert diary.zombies() == set()
+    fleet.end([id])
 
 
 def test_a_killed_instance_disappears(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet()
-    fleet.launch(2)
+    launch(fleet, 2)
     killed, kept = sorted(diary.expect("works", 2))
     os.kill(diary.processes[killed], signal.SIGKILL)
     await_end(diary.processes[killed])
@@ -85,18 +84,19 @@ def test_a_killed_instance_disappears(make_fleet: MakeFleet, diary: Diary) -> No
     assert diary.zombies() == set()
 
 
-def test_to_retire_nobody_known_is_harmless(make_fleet: MakeFleet, diary: Diary) -> None:
+def test_to_retire_or_end_nobody_known_is_harmless(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet()
-    fleet.launch(1)
+    launch(fleet)
     works = diary.expect("works")
-    fleet.retire(["nobody", f"{NAME}-00000000", "../../etc/passwd", ""])
-    fleet.retire([])
+    for verb in (fleet.retire, fleet.end, fleet.start):
+        verb(["nobody", f"{NAME}-00000000", "../../etc/passwd", ""])
+        verb([])
     assert set(states(fleet)) == works
 
 
 def test_to_retire_one_that_is_gone_is_harmless(make_fleet: MakeFleet, diary: Diary) -> None:
     fleet = make_fleet()
-    fleet.launch(1)
+    launch(fleet)
     (id,) = diary.expect("works")
     fleet.retire([id])
     diary.expect("drains")
@@ -106,7 +106,7 @@ def test_to_retire_one_that_is_gone_is_harmless(make_fleet: MakeFleet, diary: Di
 
 
 def test_a_second_controller_sees_and_retires_the_same_instances(make_fleet: MakeFleet, diary: Diary) -> None:
-    make_fleet().launch(2)
+    launch(make_fleet(), 2)
     works = diary.expect("works", 2)
     second = make_fleet()
     assert set(states(second)) == works

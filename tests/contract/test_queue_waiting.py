@@ -119,3 +119,17 @@ def test_a_sleeper_is_there_when_a_lease_ends(open_backend: OpenBackend) -> None
     assert again.receive_count == 2
     # Nobody rings when a lease ends, and yet nobody oversleeps to the next look.
     assert time.monotonic() - started < 0.3 + AT_ONCE
+
+
+def test_the_depth_tells_since_when_the_oldest_waits(queue: Queue) -> None:
+    assert queue.depth().oldest is None
+    before = time.time()
+    queue.send("first")
+    between = time.time()
+    queue.send("second")
+    assert before <= (queue.depth().oldest or 0.0) <= between
+    (first,) = queue.receive()
+    assert (queue.depth().oldest or 0.0) >= between, "one in flight waits no more"
+    queue.ack(first)
+    assert queue.receive()
+    assert queue.depth().oldest is None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import select
 import signal
 import sys
@@ -94,6 +95,11 @@ def await_none(fleet: Fleet) -> None:
 
 def command(*, stops: bool = True) -> list[str]:
     return [sys.executable, "-c", WORKER.format(stops=stops)]
+
+
+def launch(fleet: Fleet, count: int = 1) -> set[str]:
+    """So many more, each for a token of its own; their ids."""
+    return {fleet.launch(secrets.token_hex(16), fleet.offers[0]) for _ in range(count)}
 
 
 def states(fleet: Fleet) -> dict[str, InstanceState]:

@@ -34,6 +34,7 @@ ROUTES = [
     ("GET", "/v1/people/obama/photos/0", "enrol"),
     ("DELETE", "/v1/people/nobody", "admin"),
     ("POST", "/v1/purge", "admin"),
+    ("GET", "/metrics", "admin"),
 ]
 
 

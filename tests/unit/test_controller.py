@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from controller.classic import CLASSIC
 from controller.housekeeping import answer_dead_letters, forget
-from controller.policy import Bounds
+from controller.ledger import Ledger
+from controller.policy import Terms
 from controller.reconcile import Controller
+from controller.status import REPEAT, Board
+from controller.steps import Limits
+from controller.workers import FORGOTTEN_AFTER, forget_silent, heartbeats
 from facefleet import keys, wire
 from facefleet.backends import connect
 from facefleet.backends.embedded.fleet import ProcessFleet
@@ -28,17 +33,31 @@ def backend(tmp_path: Path) -> Backend:
 
 
 @pytest.fixture
-def controller(backend: Backend, tmp_path: Path) -> Iterator[Controller]:
-    fleet = ProcessFleet(tmp_path / "idle", [sys.executable, "-c", IDLE], name="idle", env={}, grace=0.0)
-    yield Controller(backend.requests, fleet, backend.blobs, Bounds(0, 2, hold=5))
-    until_gone(fleet)
-
-
-def until_gone(fleet: ProcessFleet) -> None:
+def fleet(tmp_path: Path) -> Iterator[ProcessFleet]:
+    fleet = ProcessFleet(tmp_path / "idle", [sys.executable, "-c", IDLE], name="idle", env={})
+    yield fleet
     deadline = time.monotonic() + 20
     while left := fleet.instances():
         assert time.monotonic() < deadline
-        fleet.retire([instance.id for instance in left])
+        fleet.end([instance.id for instance in left])
+
+
+@pytest.fixture
+def controller(backend: Backend, fleet: ProcessFleet) -> Controller:
+    return Controller(
+        backend.requests.depth,
+        fleet,
+        lambda: heartbeats(backend.blobs),
+        unsaved,
+        Board(backend.blobs, epoch=3).tell,
+        CLASSIC,
+        Terms(0, 2, hold=5.0),
+        Limits(),
+    )
+
+
+def unsaved(ledger: Ledger) -> None:
+    """What becomes of it, others test."""
 
 
 def shown(backend: Backend) -> dict[str, object]:
@@ -52,31 +71,47 @@ def a_job(id: str, reply_to: str | None = None) -> str:
 def test_a_backlog_brings_instances_up_to_the_most_and_they_go_after_the_hold(
     controller: Controller, backend: Backend
 ) -> None:
+    now = time.time()
     for i in range(5):
         backend.requests.send(a_job(f"j{i}"))
-    assert controller.tick(100.0).launch == 2
-    assert controller.tick(101.0).launch == 0, "those on their way up count"
+    assert controller.tick(now).launch == 2
+    assert controller.tick(now + 1).launch == 0, "those on their way up count"
     backend.requests.purge()
-    assert controller.tick(104.0).retire == ()
-    assert len(controller.tick(107.0).retire) == 2
+    assert controller.tick(now + 4).retire == ()
+    assert len(controller.tick(now + 7).retire) == 2
     assert shown(backend)["desired"] == 0
 
 
-def test_an_instance_counts_as_running_once_its_worker_was_heard_of(controller: Controller, backend: Backend) -> None:
+def test_an_instance_counts_as_running_once_its_worker_was_heard_of(
+    controller: Controller, backend: Backend, fleet: ProcessFleet
+) -> None:
     backend.requests.send(a_job("j"))
-    controller.tick(100.0)
-    assert controller.observe(100.0).count(InstanceState.PENDING) == 1
-    while (instance := controller.fleet.instances()[0]).state is InstanceState.PENDING:
+    now = time.time()
+    controller.tick(now)
+    while (instance := fleet.instances()[0]).state is InstanceState.PENDING:
         assert time.time() - instance.since < 20
-    beat = Heartbeat(instance.id, WorkerState.IDLE, 0, 100.0, 100.0)
+    controller.tick(now + 1)
+    assert shown(backend)["instances"] == dict.fromkeys(InstanceState, 0) | {"pending": 1}
+    beat = Heartbeat(instance.id, WorkerState.IDLE, 0, now + 1, now + 1)
     backend.blobs.put(keys.heartbeat(instance.id), wire.dump_heartbeat(beat))
-    assert controller.observe(100.0).count(InstanceState.RUNNING) == 1
+    controller.tick(now + 2)
+    assert shown(backend)["instances"] == dict.fromkeys(InstanceState, 0) | {"running": 1}
 
 
-def test_the_heartbeat_of_a_killed_worker_is_removed(controller: Controller, backend: Backend) -> None:
+def test_what_is_told_is_written_when_it_is_news_and_now_and_again(controller: Controller, backend: Backend) -> None:
+    for now, written_at in ((100.0, 100.0), (101.0, 100.0), (100.0 + REPEAT, 100.0 + REPEAT)):
+        controller.tick(now)
+        assert shown(backend)["at"] == written_at
+    told = shown(backend)
+    assert (told["policy"], told["epoch"], told["oldest"], told["max"]) == ("classic", 3, None, 2)
+
+
+def test_the_heartbeat_of_a_killed_worker_is_removed(backend: Backend) -> None:
     beat = Heartbeat("gone", WorkerState.BUSY, 3, 0.0, at=50.0)
     backend.blobs.put(keys.heartbeat("gone"), wire.dump_heartbeat(beat))
-    assert controller.observe(100.0).workers == ()
+    forget_silent(backend.blobs, 50.0 + FORGOTTEN_AFTER)
+    assert heartbeats(backend.blobs) == (beat,)
+    forget_silent(backend.blobs, 51.0 + FORGOTTEN_AFTER)
     assert list(backend.blobs.list(keys.WORKERS)) == []
 
 

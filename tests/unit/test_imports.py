@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "app_tier": {"facefleet", "facefleet.recognition"},
     "controller": {"facefleet"},
     "facefleet.cli": {"facefleet", "facefleet.backends", "facefleet.recognition", "web_tier", "app_tier", "controller"},
-    "bench": {"facefleet", "facefleet.backends", "facefleet.recognition"},
+    "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller"},
     "pi_uploader": set(),
 }
 #: Where a tier is put together.
@@ -44,13 +44,15 @@ HOMES = {
     "gpiozero": ("pi_uploader",),
     "gunicorn": ("web_tier",),
     "honcho": ("facefleet.cli.up",),
-    "matplotlib": ("facefleet.cli.figures",),
-    "numpy": ("facefleet.recognition", "bench"),
+    "matplotlib": ("facefleet.cli.figures", "controller.simulation.picture"),
+    "numpy": ("facefleet.recognition", "controller.simulation", "bench"),
     "onnx": ("facefleet.recognition.convert",),
     "onnxruntime": ("facefleet.recognition.runtime",),
+    "prometheus_client": ("controller.metrics",),
     "pybase64": ("facefleet.answers", "facefleet.wire", "web_tier.uploads"),
     "requests": ("facefleet.cli", "bench", "pi_uploader"),
     "rich": ("facefleet.cli", "bench"),
+    "scipy": ("controller.simulation.bound",),
     "werkzeug": ("web_tier",),
 }
 IMPORT_ALL = """

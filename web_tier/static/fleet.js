@@ -1,6 +1,6 @@
 import { ApiError, fleet, keyEvents } from "./api.js";
 import { chart, WINDOW_SECONDS } from "./charts.js";
-import { byId, el, plural, sleep } from "./dom.js";
+import { byId, duration, el, plural, sleep } from "./dom.js";
 
 const POLL_SECONDS = 1;
 const LONGEST_BACKOFF_SECONDS = 30;
@@ -25,7 +25,7 @@ export function onFleet(listener) {
 export async function watch() {
   const charts = {
     queue: chart(byId("queue-chart"), { areas: ["in_flight", "visible"] }),
-    fleet: chart(byId("fleet-chart"), { areas: ["running", "pending", "draining"], lines: ["max", "desired"] }),
+    fleet: chart(byId("fleet-chart"), { areas: ["running", "pending", "draining", "stopping"], lines: ["max", "desired"] }),
   };
   for (const [target, kind] of [[document, "visibilitychange"], [keyEvents, "changed"]]) target.addEventListener(kind, () => wakeUp.abort());
   keyEvents.addEventListener("needed", () => live("failed", "An API key is needed"));
@@ -69,15 +69,17 @@ function live(state, words) {
   if (node.textContent !== words) node.textContent = words;
 }
 
-function render({ queue, instances, desired, max, reason, workers }, charts) {
+function render({ queue, instances, desired, max, oldest, reason, workers, policy, cost }, charts) {
   const now = Date.now() / 1000;
   const sample = { time: now, ...queue, ...instances, desired: desired ?? 0, max: max ?? 0 };
   samples = [...samples.filter(({ time }) => now - time <= WINDOW_SECONDS), sample];
-  for (const node of document.querySelectorAll("[data-fleet]")) node.textContent = sample[node.dataset.fleet] ?? "–";
+  const shown = { ...sample, oldest: oldest == null ? null : duration(Math.max(0, now - oldest)) };
+  for (const node of document.querySelectorAll("[data-fleet]")) node.textContent = shown[node.dataset.fleet] ?? "–";
   charts.queue(samples, now);
   charts.fleet(samples, now);
   byId("fleet-reason").textContent = reason ?? "";
   renderDead(queue.dead);
+  renderPolicy(policy, cost);
   renderWorkers(workers ?? []);
   live("live", "Live");
 }
@@ -88,6 +90,12 @@ function renderDead(dead) {
   note.hidden = dead === 0;
   document.querySelector("[data-fleet=dead]").classList.toggle("bad", dead > 0);
   if (note.textContent !== words) note.textContent = words;
+}
+
+function renderPolicy(policy, cost) {
+  const note = byId("fleet-policy");
+  note.hidden = policy == null;
+  note.textContent = cost > 0 ? `Policy ${policy}, cost so far ${cost.toFixed(2)}` : `Policy ${policy}`;
 }
 
 function renderWorkers(workers) {

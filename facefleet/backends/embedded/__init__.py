@@ -89,5 +89,4 @@ def _fleet(root: Path, settings: Settings) -> ProcessFleet:
         [sys.executable, "-m", "app_tier", "--instance"],
         name=settings.instance_name,
         env=dict(os.environ) | WORKER_ENVIRONMENT | {"FACEFLEET_DATA": str(root)},
-        grace=settings.drain_timeout,
     )

@@ -1,6 +1,7 @@
 """Blobs in a directory: a folder for each area, a file for each key, nothing half written."""
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,8 @@ from typing import IO
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
-from facefleet.errors import NotFound, Unavailable
+from facefleet.backends.embedded.lock import exclusively
+from facefleet.errors import Conflict, NotFound, Unavailable
 from facefleet.model import BlobInfo
 
 #: ext4 and most others take 255 bytes for a name.
@@ -46,6 +48,23 @@ class DirectoryBlobs:
 
     def put_file(self, key: str, fill: Fill) -> None:
         self._put({key: fill})
+
+    def tagged(self, key: str) -> tuple[bytes, str]:
+        data = self.get(key)
+        return data, _tag(data)
+
+    def put_if(self, key: str, data: bytes, *, tag: str | None) -> str:
+        with exclusively(self._root / ".changing.lock"):
+            if self._tag_of(key) != tag:
+                raise Conflict(f"{key} was changed by somebody else")
+            self.put(key, data)
+        return _tag(data)
+
+    def _tag_of(self, key: str) -> str | None:
+        try:
+            return self.tagged(key)[1]
+        except NotFound:
+            return None
 
     def _put(self, contents: Mapping[str, bytes | Fill]) -> None:
         """Made beside, synced, then renamed, so that a reader never sees half a file, nor a power cut leaves one.
@@ -137,6 +156,10 @@ class DirectoryBlobs:
         if not area.isalpha():
             raise ValueError(f"an area is a word, not {area!r}")
         return self._root / self._folders.get(area, area)
+
+
+def _tag(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _no_dots(part: str) -> str:

@@ -6,11 +6,9 @@ number is trusted that an old process may have left behind.
 
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +22,8 @@ from facefleet.model import Instance, InstanceState
 MAX_LOG_BYTES = 10_000_000
 #: From letting go of its files to its end a process takes milliseconds.
 EXIT_TIMEOUT = 10.0
+#: Digits of the token that name its instance: two of a million tokens would share a name once in a thousand years.
+ID_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +35,57 @@ class Record:
 
 
 class ProcessFleet:
-    """Runs `command` + [instance id]. `grace`: seconds that a draining process may take until it is killed."""
+    """Runs `command` + [instance id]."""
 
-    def __init__(self, folder: Path, command: Sequence[str], *, name: str, env: dict[str, str], grace: float) -> None:
+    #: There is only one kind: a process of this machine.
+    offers = ("process",)
+    #: What was done is seen by the next look.
+    settles_after = 0.0
+
+    def __init__(self, folder: Path, command: Sequence[str], *, name: str, env: dict[str, str]) -> None:
         self._folder = folder
         self._command = list(command)
         self._name = name
         self._env = env
-        self._grace = grace
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def instances(self) -> list[Instance]:
-        return [self._instance(id) for id in self._living()]
+        return [instance for id in self._living() if (instance := self._instance(id)) is not None]
 
-    def launch(self, count: int) -> None:
-        for _ in range(count):
-            self._launch(f"{self._name}-{secrets.token_hex(4)}")
+    def launch(self, token: str, offer: str) -> str:
+        """A token is used up only while its process lives: nothing stays of one that is gone, not even its token."""
+        id = f"{self._name}-{token[:ID_DIGITS]}"
+        # Alone: a lock that is being made is not held yet, and must not look abandoned.
+        with exclusively(self._folder / "making.lock"), suppress(BlockingIOError):
+            self._launch(id, token)
+        return id
+
+    def start(self, ids: list[str]) -> None:
+        """Nothing: a process that has ended is gone, so none waits to be started."""
 
     def retire(self, ids: list[str]) -> None:
         for id in set(ids) & set(self._living()):
             self._retire(id)
 
-    def _launch(self, id: str) -> None:
-        # Alone: a lock that is being made is not held yet, and must not look abandoned.
-        with (
-            exclusively(self._folder / "making.lock"),
-            take(self._path(id, "lock")) as lock,
-            self._log().open("ab") as log,
-        ):
-            process = subprocess.Popen(  # noqa: S603  # our own command, and no shell
+    def end(self, ids: list[str]) -> None:
+        for id in set(ids) & set(self._living()):
+            if record := self._record(id):
+                _send(record, signal.SIGKILL)
+            elif child := self._children.get(id):
+                # It was cut off before it could write its record.
+                child.kill()
+
+    def _launch(self, id: str, token: str) -> None:
+        with take(self._path(id, "lock")) as lock, self._log().open("ab") as log:
+            # What an earlier process of this token left behind.
+            self._bury({id} & self._children.keys())
+            self._remove(id, "json", "draining")
+            # When it was launched, and for what: the time of the file, and its words.
+            lock.truncate(0)
+            lock.write(token)
+            lock.flush()
+            self._children[id] = subprocess.Popen(  # noqa: S603  # our own command, and no shell
                 [sys.executable, "-I", "-S", launch.__file__, str(self._path(id, "json")), *self._command, id],
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -74,7 +95,6 @@ class ProcessFleet:
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
             )
-        self._children[id] = process
 
     def _retire(self, id: str) -> None:
         record, draining = self._record(id), self._path(id, "draining")
@@ -84,8 +104,6 @@ class ProcessFleet:
         if not draining.exists():
             draining.touch()
             _send(record, signal.SIGTERM)
-        elif time.time() - draining.stat().st_mtime > self._grace:
-            _send(record, signal.SIGKILL)
 
     def _living(self) -> list[str]:
         """Ids of the processes that live; what others left behind is removed."""
@@ -95,7 +113,7 @@ class ProcessFleet:
                 if self._is_held(lock):
                     living.append(lock.stem)
                 else:
-                    self._remove(lock.stem)
+                    self._remove(lock.stem, "draining", "json", "lock")
         self._bury(set(self._children) - set(living))
         return living
 
@@ -111,17 +129,22 @@ class ProcessFleet:
         except BlockingIOError:
             return True
 
-    def _remove(self, id: str) -> None:
-        for suffix in ("draining", "json", "lock"):
+    def _remove(self, id: str, *suffixes: str) -> None:
+        for suffix in suffixes:
             self._path(id, suffix).unlink(missing_ok=True)
 
-    def _instance(self, id: str) -> Instance:
-        record, draining = self._record(id), self._path(id, "draining")
-        if record is None:
-            return Instance(id, InstanceState.PENDING, time.time())
-        if draining.exists():
-            return Instance(id, InstanceState.DRAINING, draining.stat().st_mtime)
-        return Instance(id, InstanceState.RUNNING, record.launched_at)
+    def _instance(self, id: str) -> Instance | None:
+        """As its files tell; None if another process found it gone meanwhile, and removed them."""
+        record, lock, draining = self._record(id), self._path(id, "lock"), self._path(id, "draining")
+        try:
+            launched_at, token = lock.stat().st_mtime, lock.read_text()
+            if record is None:
+                return Instance(id, InstanceState.PENDING, launched_at, launched_at, token=token)
+            if draining.exists():
+                return Instance(id, InstanceState.DRAINING, draining.stat().st_mtime, launched_at, token=token)
+        except FileNotFoundError:
+            return None
+        return Instance(id, InstanceState.RUNNING, record.launched_at, launched_at, token=token)
 
     def _record(self, id: str) -> Record | None:
         try:

@@ -52,7 +52,12 @@ ACK = "DELETE FROM messages " + ON_LEASE  # noqa: S608  # constants, both
 RELEASE = "UPDATE messages SET visible_at = :until, receipt = NULL " + ON_LEASE  # noqa: S608  # constants, both
 EXTEND = "UPDATE messages SET visible_at = :until " + ON_LEASE  # noqa: S608  # constants, both
 NEXT_VISIBLE = "SELECT MIN(visible_at) FROM messages WHERE queue = :queue"
-DEPTH = "SELECT COUNT(*), COALESCE(SUM(visible_at <= :now), 0) FROM messages WHERE queue = :queue"
+#: The oldest is the one that is next: to find it by its age would be to read all rows, where counting reads the index.
+DEPTH = """
+SELECT COUNT(*), COALESCE(SUM(visible_at <= :now), 0),
+    (SELECT sent_at FROM messages WHERE queue = :queue AND visible_at <= :now ORDER BY visible_at, id LIMIT 1)
+FROM messages WHERE queue = :queue
+"""
 PURGE = "DELETE FROM messages WHERE queue = :queue"
 FORGET = "DELETE FROM messages WHERE sent_at < :before"
 
@@ -192,8 +197,8 @@ class SqliteQueue:
 
     def depth(self) -> Depth:
         with self._database.read() as connection:
-            total, visible = connection.execute(DEPTH, {"queue": self.name, "now": now()}).fetchone()
-        return Depth(visible=visible, in_flight=total - visible)
+            total, visible, oldest = connection.execute(DEPTH, {"queue": self.name, "now": now()}).fetchone()
+        return Depth(visible=visible, in_flight=total - visible, oldest=oldest)
 
     def purge(self) -> int:
         with self._database.write(durable=True) as connection:

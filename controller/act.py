@@ -1,0 +1,143 @@
+"""Doing what was planned: each launch and each start is saved before it is asked for, and asked for until answered."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from controller.backoff import Chance
+from controller.calls import Answer, Calls
+from controller.ledger import Intent, Ledger, used_up
+from controller.policy import UP, Terms
+from controller.remedies import END_EVERY
+from controller.steps import EXCLUDED_FOR, Limits, launch_intents, start_intents, to_start
+from facefleet.model import Instance, Start
+from facefleet.ports import Fleet
+
+#: Keeps a ledger; raises `Conflict` if another controller has done so since, and this one must stop.
+Save = Callable[[Ledger], None]
+
+
+class Actor:
+    """Remembers what it asked for, as long as it lives; what must outlive it stands in the ledger."""
+
+    def __init__(self, fleet: Fleet, terms: Terms, limits: Limits, chance: Chance, ledger: Ledger) -> None:
+        self._fleet = fleet
+        self._terms = terms
+        self._limits = limits
+        self.calls = Calls(chance)
+        self.calls.backoffs = ledger.learned.backoffs
+        self.exclusions = ledger.learned.exclusions
+        # Whoever saved these may have asked for them, and died before the answer.
+        self._tried = {intent.name for intent in ledger.intents}
+        self._ended: dict[str, float] = {}
+        self._retired: dict[str, float] = {}
+        #: When those that are listed as running on were first told to drain.
+        self.draining_since: dict[str, float] = {}
+
+    def dismissed(self, ledger: Ledger, ids: Iterable[str], now: float) -> Ledger:
+        """With these on their way out. One that nobody has asked for yet is not asked for at all."""
+        leaving = set(ids)
+        if not leaving:
+            return ledger
+        members = ledger.members
+        if staying := [id for id in leaving & members.keys() if not members[id].going_since]:
+            members = {**members, **{id: replace(members[id], going_since=now) for id in staying}}
+        if not any(intent.name in leaving for intent in ledger.intents):
+            return ledger if members is ledger.members else replace(ledger, members=members)
+        intents = tuple(
+            replace(intent, unwanted=True) if intent.name in leaving else intent
+            for intent in ledger.intents
+            if intent.name not in leaving or intent.name in self._tried
+        )
+        return replace(ledger, members=members, intents=intents)
+
+    def asking(self, ledger: Ledger, seen: Sequence[Instance], count: int, now: float) -> Ledger:
+        """With so many more asked for: from the warm pool first, then of the best offer that there is."""
+        chosen = to_start(seen, self.exclusions, count) if count else []
+        if chosen:
+            ledger = replace(ledger, intents=ledger.intents + tuple(start_intents(chosen, ledger, now)))
+        return self._launching(ledger, count - len(chosen), now)
+
+    def _launching(self, ledger: Ledger, count: int, now: float) -> Ledger:
+        offer = self.offer()
+        if count <= 0 or offer is None:
+            return ledger
+        new = launch_intents(ledger, offer, count, self._terms, self._limits, now)
+        return replace(ledger, intents=ledger.intents + tuple(new))
+
+    def offer(self) -> str | None:
+        return next((offer for offer in self._fleet.offers if offer not in self.exclusions), None)
+
+    def can_ask(self, seen: Sequence[Instance]) -> bool:
+        """Whether there is anything to ask for."""
+        return self.offer() is not None or bool(to_start(seen, self.exclusions, 1))
+
+    def end(self, ids: Iterable[str], now: float) -> None:
+        due = [id for id in ids if now - self._ended.get(id, -END_EVERY) >= END_EVERY]
+        if due and self.calls.ask("end", lambda: self._fleet.end(due), now)[0] is Answer.DONE:
+            self._ended |= dict.fromkeys(due, now)
+
+    def retire(self, listed: Iterable[Instance], ledger: Ledger, now: float) -> None:
+        """Asks those that are to go, and those again that do not seem to have heard it."""
+        lag, members = self._fleet.settles_after, ledger.members
+        due = [
+            one.id
+            for one in listed
+            if one.state in UP and members[one.id].going_since and now - self._retired.get(one.id, -lag) >= lag
+        ]
+        if due and self.calls.ask("retire", lambda: self._fleet.retire(due), now)[0] is Answer.DONE:
+            self._retired |= dict.fromkeys(due, now)
+            for id in due:
+                self.draining_since.setdefault(id, now)
+
+    def come(self, ledger: Ledger, save: Callable[[Ledger, Ledger], Ledger], now: float) -> Ledger:
+        """Asks for what nobody has answered yet; where an offer has no capacity, for as many of the next one."""
+        asked: set[str] = set()
+        ledger, lacking = self._ask_for(ledger, asked, now)
+        # Once for each offer: a cloud that refuses everything does not hold the tick up for ever.
+        for _ in self._fleet.offers:
+            if not lacking or self.offer() is None:
+                break
+            ledger = save(self._launching(ledger, lacking, now), ledger)
+            ledger, lacking = self._ask_for(ledger, asked, now)
+        return ledger
+
+    def _ask_for(self, ledger: Ledger, asked: set[str], now: float) -> tuple[Ledger, int]:
+        """The ledger with the answers, and how many came to nothing for want of capacity."""
+        open_ones = [i for i in ledger.intents if not i.answered_at and i.name not in asked]
+        if not open_ones:
+            return ledger, 0
+        answers = {intent.name: self._asked(intent, asked, now) for intent in open_ones}
+        lacking = sum(answers[i.name] is None and not i.unwanted for i in open_ones)
+        ended = [i.slot for i in open_ones if answers[i.name] is None and i.name in self._tried]
+        intents = tuple(kept for i in ledger.intents if (kept := answers.get(i.name, i)) is not None)
+        attempts = used_up(ledger.attempts, ended) if ended else ledger.attempts
+        return replace(ledger, intents=intents, attempts=attempts), lacking
+
+    def _asked(self, intent: Intent, asked: set[str], now: float) -> Intent | None:
+        """The intent with its answer; None if it definitely came to nothing."""
+        asked.add(intent.name)
+        kind = intent.id if intent.start is Start.POOL else intent.offer
+        if kind in self.exclusions and intent.name not in self._tried:
+            return None
+        if intent.start is Start.POOL:
+            answer, id = self.calls.ask("start", lambda: self._fleet.start([intent.id]), now)
+        else:
+            answer, id = self.calls.ask("launch", lambda: self._fleet.launch(intent.token, intent.offer), now)
+        if answer is not Answer.WAITS:
+            self._tried.add(intent.name)
+        if answer is Answer.DONE:
+            return replace(intent, answered_at=now, id=intent.id or str(id))
+        if answer in (Answer.NO_CAPACITY, Answer.USED_UP):
+            if answer is Answer.NO_CAPACITY or intent.start is Start.POOL:
+                self.exclusions = {**self.exclusions, kind: now + EXCLUDED_FOR}
+            return None
+        return intent
+
+    def forget(self, ledger: Ledger) -> None:
+        """What was asked of instances that are gone, or are not on their way out any more: they live anew."""
+        members = ledger.members
+        for known in (self._ended, self._retired, self.draining_since):
+            for id in [id for id in known if id not in members or not members[id].going_since]:
+                del known[id]
+        if not ledger.intents:
+            self._tried.clear()

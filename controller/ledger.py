@@ -1,0 +1,175 @@
+"""What a controller must not forget, and what it is the better for knowing: saved, it is the next one's."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from controller.backoff import Backoff, FailedStarts
+from controller.estimates import Average, Bill, Estimates
+from controller.policy import Policy
+from facefleet.errors import BadMessage
+from facefleet.model import Start
+
+M = TypeVar("M")
+VERSION = 1
+#: What reading something that is not ours may end with.
+GARBAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An instance asked for and not seen yet. Saved before anybody asks, so that whoever comes next asks for the same.
+
+    `id`: of one to be started which; of a launch what the answer was. `answered_at`: when it was done; 0 while nobody
+    knows. `unwanted`: to go once it is there.
+    """
+
+    token: str
+    slot: int
+    offer: str
+    asked_at: float
+    start: Start = Start.LAUNCH
+    id: str = ""
+    answered_at: float = 0.0
+    unwanted: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called until it is seen."""
+        return self.id or self.token
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An instance that was listed. `slot`: 0 for one that somebody else launched; `launched_at`: of its last start.
+
+    `heard`: its worker was. `going_since`: when it was asked to go, else 0: from then on it is no capacity.
+    """
+
+    id: str
+    token: str
+    slot: int
+    asked_at: float
+    launched_at: float
+    start: Start
+    heard: bool = False
+    going_since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Losing it costs money, never correctness. `memory` is the policy's; just loaded, what JSON made of it."""
+
+    policy: str = ""
+    memory: object = None
+    estimates: Estimates = Estimates()
+    bill: Bill = Bill()
+    starts: FailedStarts = FailedStarts()
+    backoffs: Mapping[str, Backoff] = field(default_factory=dict)
+    #: Offers, and stopped instances, that there was no capacity for, and until when nobody asks again.
+    exclusions: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`attempts`: by slot, how many tokens of it are used up."""
+
+    intents: tuple[Intent, ...] = ()
+    members: Mapping[str, Member] = field(default_factory=dict)
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    learned: Learned = Learned()
+
+    def is_as(self, other: "Ledger") -> bool:
+        """Whether a successor would do the same with either. Parts that did not change are the same objects."""
+        return self.intents is other.intents and self.members is other.members and self.attempts is other.attempts
+
+
+def token_for(pool: str, slot: int, attempt: int, offer: str) -> str:
+    """The same for whoever asks for the same: what was asked twice comes once."""
+    return hashlib.sha256(f"{pool}\n{slot}\n{attempt}\n{offer}".encode()).hexdigest()[:32]
+
+
+def used_up(attempts: Mapping[int, int], slots: Iterable[int]) -> Mapping[int, int]:
+    """With one attempt more for each of these slots."""
+    raised = dict(attempts)
+    for slot in slots:
+        raised[slot] = raised.get(slot, 0) + 1
+    return raised
+
+
+def dump_ledger(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "intents": [asdict(intent) for intent in ledger.intents],
+        "members": [asdict(member) for member in ledger.members.values()],
+        "attempts": {str(slot): attempt for slot, attempt in ledger.attempts.items()},
+        "learned": asdict(ledger.learned),
+    }
+
+
+def load_ledger(body: Any) -> Ledger:
+    """Raises `BadMessage` for anything that `dump_ledger` would not have written."""
+    try:
+        if body["v"] != VERSION:
+            raise BadMessage(f"a ledger of version {body['v']}, this controller reads {VERSION}: upgrade it")
+        members = [Member(**_started(m)) for m in body["members"]]
+        return Ledger(
+            tuple(Intent(**_started(i)) for i in body["intents"]),
+            {member.id: member for member in members},
+            {int(slot): int(attempt) for slot, attempt in body["attempts"].items()},
+            _learned(body["learned"]),
+        )
+    except GARBAGE as e:
+        raise BadMessage(f"not a ledger of ours: {e}") from e
+
+
+def _started(body: dict[str, Any]) -> dict[str, Any]:
+    return body | {"start": Start(body["start"])}
+
+
+def _learned(body: dict[str, Any]) -> Learned:
+    estimates, bill = body["estimates"], body["bill"]
+    averages = {name: Average(**estimates[name]) for name in ("launch", "pool", "service")}
+    return Learned(
+        body["policy"],
+        body["memory"],
+        Estimates(**averages, done=int(estimates["done"])),
+        Bill(bill["total"], bill["at"], tuple((int(minute), seconds) for minute, seconds in bill["minutes"])),
+        FailedStarts(**body["starts"]),
+        {verb: Backoff(**backoff) for verb, backoff in body["backoffs"].items()},
+        dict(body["exclusions"]),
+    )
+
+
+def load_memory(policy: Policy[M], learned: Learned) -> M:
+    """What this policy remembered; nothing, if another policy did, or an earlier form of it."""
+    kind, memory = type(policy.fresh), learned.memory
+    if learned.policy != policy.name:
+        return policy.fresh
+    if isinstance(memory, kind):
+        return memory
+    try:
+        return cast(M, _restored(kind, memory))
+    except GARBAGE:
+        return policy.fresh
+
+
+def _restored(kind: Any, value: Any) -> Any:
+    """Of what JSON made of it a value of this kind; raises one of `GARBAGE` for what is of another."""
+    if isinstance(kind, UnionType):
+        return None if value is None else _restored(get_args(kind)[0], value)
+    if is_dataclass(kind):
+        if value.keys() != {f.name for f in fields(kind)}:
+            raise ValueError("an earlier form of it")
+        hints = get_type_hints(kind)
+        return cast(Any, kind)(**{name: _restored(hints[name], one) for name, one in value.items()})
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if kinds[1:] == (...,):
+            return tuple(_restored(kinds[0], one) for one in value)
+        return tuple(_restored(of, one) for of, one in zip(kinds, value, strict=True))
+    if not isinstance(value, (int, float) if kind is float else kind):
+        raise TypeError(f"{kind.__name__} expected")
+    return value

@@ -1,0 +1,156 @@
+"""What each further server would have been worth lately: the same arrivals, replayed for every size of fleet at once.
+
+For each level there is a virtual queue that so many servers work off. While the level below has jobs waiting, this one
+is *needed*, and what it saves is counted; between two needs lies a *gap*. How long an idle server is worth keeping
+follows from the gaps and savings on record: a ski rental whose distribution is learned (Karlin et al., *Competitive
+randomized algorithms for nonuniform problems*, 1994), on levels instead of idle timers (Lu and Chen, arXiv 1112.0442).
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+#: Gaps are counted in classes, each twice as long as the one before, up to these seconds; longer ones are for ever.
+GAPS = tuple(2.0**power for power in range(1, 13))
+#: Before anything is known, as if so many gaps had been seen, as often of one length as of twice that, from a second to
+#: a day (17 doublings); but most times nobody came again.
+SUPPOSED, DOUBLINGS, NEVER = 2.0, 17, 0.8
+PRIOR = (SUPPOSED * (1 - NEVER) / DOUBLINGS,) * len(GAPS)
+PRIOR_FOREVER = SUPPOSED - sum(PRIOR)
+#: What an earlier gap counts, beside the one after it.
+FADING = 0.95
+#: Needs over which a level's worth is the mean.
+NEEDS = 20.0
+#: Starts whose cost a further server must save, at least, to be launched for what is expected only.
+LEAP = 1.0
+#: Levels lie one apart up to this size of fleet, then by a twelfth of it more each.
+FINE, COARSE = 12, 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """In seconds of an instance: a start, and a second of a job's waiting. `boot`, `service` in seconds.
+
+    `drain`: seconds in which a backlog is best worked off. Fewer servers wait longer, more cost more starts.
+    """
+
+    start: float
+    wait: float
+    boot: float
+    service: float
+
+    @property
+    def drain(self) -> float:
+        return max(math.sqrt(self.start * self.service / self.wait), 1e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """So many servers. `waiting`: jobs in its virtual queue, since `began`; `relief`: servers launched to help it.
+
+    `needed_at`: when it was needed last; `saved`: what it saved in the need under way, in seconds of an instance, and
+    `worth`: in a need on average, of so many `needs`. `gaps`: how often each class of gaps came, faded; `forever`:
+    longer ones. `hold`: seconds without need for which the level is worth launching; `keep`: for which it is worth
+    keeping.
+    """
+
+    servers: int
+    waiting: float = 0.0
+    began: float = 0.0
+    relief: float = 0.0
+    needed: bool = False
+    needed_at: float = 0.0
+    saved: float = 0.0
+    worth: float = 0.0
+    needs: float = 0.0
+    gaps: tuple[float, ...] = PRIOR
+    forever: float = PRIOR_FOREVER
+    hold: float = 0.0
+    keep: float = 0.0
+
+
+def levels_up_to(most: int) -> tuple[Level, ...]:
+    """From no server to the most."""
+    sizes = list(range(min(most, FINE) + 1))
+    while sizes[-1] < most:
+        sizes.append(min(most, max(sizes[-1] + 1, round(sizes[-1] * (1 + COARSE)))))
+    return tuple(Level(size) for size in sizes)
+
+
+def replay(levels: tuple[Level, ...], arrivals: int, seconds: float, now: float, prices: Prices) -> tuple[Level, ...]:
+    """The levels after so many arrivals in the last so many seconds."""
+    replayed: list[Level] = []
+    below, below_cost, waited_below = levels[0], 0.0, False
+    for level in levels:
+        after, cost = _queued(level, arrivals, seconds, now, prices)
+        if waited_below:
+            saving = (below_cost - cost) / (level.servers - below.servers)
+            after = _needed(after, saving, now - seconds, now, ended=not below.waiting, prices=prices)
+        waited_below = after.waiting > 0 or level.waiting > 0
+        below, below_cost = after, cost
+        replayed.append(after)
+    return tuple(replayed)
+
+
+def held(levels: tuple[Level, ...], up: int, now: float) -> int:
+    """How many servers are worth having for what may come: those up are kept longer than others are launched."""
+    launched = next((one.servers for one in reversed(levels) if now - one.needed_at < one.hold), 0)
+    kept = next((one.servers for one in reversed(levels) if now - one.needed_at < one.keep), 0)
+    return max(launched, min(kept, up))
+
+
+def _queued(level: Level, arrivals: int, seconds: float, now: float, prices: Prices) -> tuple[Level, float]:
+    """The virtual queue some seconds later, and what these cost.
+
+    A real fleet of this size would not let a queue stand: after the time of a boot, help comes.
+    """
+    before = level.waiting
+    if not before and arrivals * prices.service <= level.servers * seconds:
+        return level, 0.0
+    relief, began, cost = level.relief, level.began, 0.0
+    waiting = before + arrivals - (level.servers + relief) * seconds / prices.service
+    if waiting <= 0:
+        return replace(level, waiting=0.0, relief=0.0), prices.wait * before / 2 * seconds
+    if not before:
+        began = now
+    elif now - began >= prices.boot + (prices.drain if relief else 0.0):
+        help = waiting * prices.service / prices.drain
+        cost = prices.start * (help if relief else max(1.0, help))
+        relief, began = relief + help, now - prices.boot
+    cost += prices.wait * (before + waiting) / 2 * seconds
+    return replace(level, waiting=waiting, began=began, relief=relief), cost
+
+
+def _needed(level: Level, saving: float, since: float, now: float, *, ended: bool, prices: Prices) -> Level:
+    """The level below had jobs waiting in these seconds."""
+    if not level.needed:
+        level = _gap_ended(level, since - level.needed_at) if level.needs else level
+        level = replace(level, needed=True, saved=0.0)
+    saved = level.saved + saving
+    worth = (level.worth * level.needs + saved) / (level.needs + 1)
+    hold = best_gap(level.gaps, level.forever, worth - LEAP * prices.start)
+    # Who lets go of it pays for the next start.
+    keep = best_gap(level.gaps, level.forever, worth + prices.start)
+    level = replace(level, needed_at=now, saved=saved, hold=hold, keep=keep)
+    if ended:
+        level = replace(level, needed=False, worth=worth, needs=min(level.needs + 1, NEEDS))
+    return level
+
+
+def _gap_ended(level: Level, seconds: float) -> Level:
+    place = next((i for i, longest in enumerate(GAPS) if seconds <= longest), None)
+    gaps = tuple(FADING * weight + (i == place) for i, weight in enumerate(level.gaps))
+    return replace(level, gaps=gaps, forever=FADING * level.forever + (place is None))
+
+
+def best_gap(gaps: tuple[float, ...], forever: float, worth: float) -> float:
+    """How long to wait for the next need, at a second's price a second, if being there is worth so much."""
+    longer = sum(gaps) + forever
+    least, best, waited, shorter = longer * worth, 0.0, 0.0, 0.0
+    for weight, longest in zip(gaps, GAPS, strict=True):
+        waited += weight * (shorter + longest) / 2
+        longer -= weight
+        cost = waited + longer * (longest + worth)
+        if cost < least:
+            least, best = cost, longest
+        shorter = longest
+    return best

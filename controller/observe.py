@@ -1,0 +1,138 @@
+"""Looking, and learning from what is seen."""
+
+from collections.abc import Callable, Sequence
+
+from controller.backoff import Chance
+from controller.estimates import running_costs
+from controller.ledger import Ledger, Member
+from controller.policy import Observation, Terms
+from controller.remedies import SILENT_FOR
+from controller.roll import Look, Roll, call_roll
+from controller.steps import Limits
+from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start
+from facefleet.ports import Fleet
+
+#: The heartbeat of a worker that nobody lists is shown for so long: the list may be late.
+SHOWN = 15.0
+#: Lists may show what is gone once more; what was known of it is kept for some times as long as they may lag.
+LAGS = 4
+
+
+class Observer:
+    """What was seen last, and what all looks together taught. `boots`: of those that came to work at the last look."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        heartbeats: Callable[[], tuple[Heartbeat, ...]],
+        terms: Terms,
+        limits: Limits,
+        chance: Chance,
+        ledger: Ledger,
+    ) -> None:
+        self._fleet, self._heartbeats = fleet, heartbeats
+        self._terms, self._limits, self._chance = terms, limits, chance
+        learned = ledger.learned
+        self.estimates, self.bill, self.starts = learned.estimates, learned.bill, learned.starts
+        self.listed: Sequence[Instance] = ()
+        self.workers: tuple[Heartbeat, ...] = ()
+        self.beats: dict[str, Heartbeat] = {}
+        self.boots: tuple[tuple[Start, float], ...] = ()
+        self.roll = Roll((), ledger, {})
+        self._listed_at: float | None = None
+        self._watching_since = 0.0
+        self._gone: dict[str, tuple[float, Member]] = {}
+
+    def look(self, ledger: Ledger, now: float) -> Roll:
+        """Who is there; raises `ServiceError` where that cannot be read."""
+        self.listed = self._fleet.instances()
+        workers = self._heartbeats()
+        before, first = self.beats, self._listed_at is None
+        self.beats = self._heard(workers, ledger)
+        self.roll = call_roll(self._as_look(now), ledger)
+        # After a pause, a machine that slept with its workers has yet to hear them.
+        if self._listed_at is None or not 0 <= now - self._listed_at < SILENT_FOR / 2:
+            self._watching_since = now
+        self._listed_at = now
+        self._remember(self.roll, now)
+        # Those that others saw at work before us tell nothing of what is done from now on.
+        if not first:
+            self.estimates = self.estimates.worked(before, workers)
+        members = self.roll.ledger.members
+        self.workers = tuple(w for w in workers if w.id in members or now - w.at < SHOWN)
+        self._learn(self.roll, now)
+        return self.roll
+
+    def observation(self, depth: Depth, instances: tuple[Instance, ...]) -> Observation:
+        kind = Start.POOL if any(one.state is InstanceState.STOPPED for one in instances) else Start.LAUNCH
+        service = self.estimates.service
+        return Observation(
+            depth,
+            instances,
+            self.workers,
+            self.boot(kind),
+            service.mean if service.count else 1.0,
+            self.estimates.done,
+        )
+
+    def boot(self, kind: Start) -> float:
+        boot = self.estimates.boot(kind)
+        return boot.mean if boot.count else self._limits.boot
+
+    def gave_up(self, asked_at: float, now: float) -> None:
+        """One asked for then never came to work."""
+        self.starts = self.starts.failed(asked_at, now, self._chance)
+
+    def silent(self, now: float) -> list[str]:
+        """Running instances whose workers said nothing for long, while we listened."""
+        if now - self._watching_since <= SILENT_FOR:
+            return []
+        members = self.roll.ledger.members
+        # Not one that has just been started again: what it said last, it said in an earlier life.
+        quiet = {
+            id for id, beat in self.beats.items() if now - beat.at > SILENT_FOR and id in members and members[id].heard
+        }
+        return [one.id for one in self.listed if one.id in quiet and one.state is InstanceState.RUNNING]
+
+    def _heard(self, workers: tuple[Heartbeat, ...], ledger: Ledger) -> dict[str, Heartbeat]:
+        """The newest of each; of a member that says nothing any more, its last."""
+        beats = {worker.id: worker for worker in workers}
+        for id in self.beats.keys() - beats.keys():
+            if id in ledger.members:
+                beats[id] = self.beats[id]
+        return beats
+
+    def _as_look(self, now: float) -> Look:
+        return Look(
+            self.listed,
+            self.beats,
+            now,
+            self._fleet.settles_after,
+            self.roll.instances,
+            now if self._listed_at is None else self._listed_at,
+            self.roll.absent,
+            {id: member for id, (_, member) in self._gone.items()} if self._gone else {},
+        )
+
+    def _remember(self, roll: Roll, now: float) -> None:
+        if self._gone:
+            keep = LAGS * self._fleet.settles_after
+            self._gone = {id: gone for id, gone in self._gone.items() if now - gone[0] < keep}
+        if roll.gone and self._fleet.settles_after:
+            self._gone |= {member.id: (now, member) for member in roll.gone}
+
+    def _learn(self, roll: Roll, now: float) -> None:
+        # A call that was answered late is no part of the boot.
+        booted = [
+            (m.start, m.asked_at, max(0.0, self.beats[m.id].since - max(m.asked_at, m.launched_at)))
+            for m in roll.booted
+        ]
+        self.boots = tuple((start, seconds) for start, _, seconds in booted)
+        if booted:
+            self.estimates = self.estimates.booted(self.boots)
+            self.starts = self.starts.succeeded(max(asked_at for _, asked_at, _ in booted))
+        for asked_at in roll.failed:
+            self.gave_up(asked_at, now)
+        since, least = self.bill.at or now, self._terms.least_bill
+        cost = roll.started * least + running_costs(self.listed, since, now, least)
+        self.bill = self.bill.adding(cost, now)

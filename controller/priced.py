@@ -1,0 +1,176 @@
+"""The default: a second of waiting has a price, and so has a start; what is cheapest is done.
+
+Out on the backlog that is to be expected when a boot ends, by a square-root rule; and up to the levels that proved
+worth it (`controller.levels`), down to which it comes in, too. Nobody goes who is busy, or paid for a while yet.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from statistics import median
+
+from controller.levels import Level, Prices, held, levels_up_to, replay
+from controller.policy import UP, Observation, Plan, Policy, Terms
+from facefleet.model import InstanceState, WorkerState
+
+#: Looks of which most must see jobs arrive, before that is a surge and not a single burst.
+SURGE = 3
+#: A surge is taken to bring, at most, so many times what it has brought already.
+LASTING = 6.0
+#: Share of what the last surge taught in the trust in the next.
+LESSON = 0.25
+#: Seconds over which, at least, the rate of arrivals is taken; and into how many parts they are told.
+STEADY, PARTS = 10.0, 64
+#: SQS's counts may be a minute old and jump meanwhile; what lacks for longer was purged, or nobody counted its end.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+COUNTS_SETTLE = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Made at a time: so many jobs to come within a boot, besides those that had arrived."""
+
+    at: float
+    jobs: float
+    arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`arrived`: jobs in all, as far as counts told; `below_since`: since when they tell of fewer.
+
+    `rates`: jobs a second at the last looks; `recent`: (when, how many) lately. `trust`: share of what surges seemed to
+    bring that came, by the forecasts so far; `forecast`: one that is not due yet. `peaks`: (when, servers) that were
+    worth having within the hold time, falling in both.
+    """
+
+    looked_at: float | None = None
+    arrived: int = 0
+    below_since: float | None = None
+    rates: tuple[float, ...] = ()
+    recent: tuple[tuple[float, int], ...] = ()
+    trust: float = 1.0
+    forecast: Forecast | None = None
+    peaks: tuple[tuple[float, int], ...] = ()
+    levels: tuple[Level, ...] = ()
+
+
+def decide(seen: Observation, memory: Memory, terms: Terms, now: float) -> tuple[Plan, Memory]:
+    """Desired = what waits and comes, or what proved worth having, whichever is more; within bounds."""
+    # Where starts and waiting cost nothing, nothing could be weighed against anything.
+    boot, service = max(seen.boot, 1e-3), max(seen.service, 1e-3)
+    prices = Prices(max(terms.least_bill, boot), max(terms.wait_price, 1e-3), boot, service)
+    memory = _learned(memory, seen, terms, prices, now)
+    up = seen.count(*UP)
+    rate = sum(jobs for _, jobs in memory.recent) / max(boot, STEADY)
+    wanted = _wanted(seen, memory, prices, rate, now)
+    worth = max(held(memory.levels, up, now), math.ceil(rate * service))
+    peaks = (*(peak for peak in memory.peaks if 0 <= now - peak[0] <= terms.hold and peak[1] > worth), (now, worth))
+    desired = min(max(wanted, peaks[0][1], terms.least), terms.most)
+    room = terms.most - up - seen.count(InstanceState.DRAINING, InstanceState.STOPPING)
+    launch = max(0, min(desired - up, room))
+    retire = () if seen.depth.visible else _idle_and_paid(seen, up - desired, terms, now)
+    plan = Plan(desired, launch, retire, _reason(seen, rate, wanted, desired, launch, len(retire)))
+    return plan, replace(memory, peaks=peaks)
+
+
+def _learned(memory: Memory, seen: Observation, terms: Terms, prices: Prices, now: float) -> Memory:
+    """With what came since the last look."""
+    total, first = seen.depth.backlog + seen.done, memory.looked_at is None
+    seconds = 1.0 if memory.looked_at is None else max(now - memory.looked_at, 1e-3)
+    jobs = seen.depth.backlog if first else max(0, total - memory.arrived)
+    below_since = now if memory.below_since is None else memory.below_since
+    settled = first or total >= memory.arrived or now - below_since > COUNTS_SETTLE
+    levels = memory.levels if memory.levels and memory.levels[-1].servers == terms.most else levels_up_to(terms.most)
+    memory = replace(
+        memory,
+        looked_at=now,
+        arrived=total if settled else memory.arrived,
+        below_since=None if settled else below_since,
+        rates=(*memory.rates[1 - SURGE :], jobs / seconds),
+        recent=_recent(memory.recent, jobs, now, max(prices.boot, STEADY)),
+        levels=replay(levels, jobs, seconds, now, prices),
+    )
+    return _lesson(memory, prices.boot, now)
+
+
+def _recent(recent: tuple[tuple[float, int], ...], jobs: int, now: float, span: float) -> tuple[tuple[float, int], ...]:
+    """Arrivals within the span; those close together are one part, so that what is remembered stays small."""
+    if recent and not 0 <= now - recent[0][0] < span:
+        recent = tuple(part for part in recent if 0 <= now - part[0] < span)
+    if not jobs:
+        return recent
+    if recent and now - recent[-1][0] < span / PARTS:
+        return (*recent[:-1], (recent[-1][0], recent[-1][1] + jobs))
+    return (*recent, (now, jobs))
+
+
+def _lesson(memory: Memory, boot: float, now: float) -> Memory:
+    """With a forecast that is due compared with what came, and the next one made in a surge."""
+    forecast, trust = memory.forecast, memory.trust
+    if forecast is not None and 0 <= now - forecast.at < boot:
+        return memory
+    if forecast is not None:
+        came = min(1.0, (memory.arrived - forecast.arrived) / forecast.jobs)
+        trust += LESSON * (max(0.0, came) - trust)
+    surge = _surge(memory)
+    forecast = Forecast(now, surge * boot, memory.arrived) if surge else None
+    if forecast is memory.forecast and trust == memory.trust:
+        return memory
+    return replace(memory, trust=trust, forecast=forecast)
+
+
+def _surge(memory: Memory) -> float:
+    """Jobs a second that go on arriving; a single burst is none."""
+    return median(memory.rates) if len(memory.rates) == SURGE else 0.0
+
+
+def _wanted(seen: Observation, memory: Memory, prices: Prices, rate: float, now: float) -> int:
+    """Servers for what will be left when one asked for now begins to work: of what waits, and what comes till then."""
+    depth, boot = seen.depth, prices.boot
+    coming = min(memory.trust * _surge(memory) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
+    left = (depth.visible + depth.in_flight / 2 + coming) * prices.service - _served(seen, boot, now)
+    wanted = math.ceil(rate * prices.service + left / prices.drain) if left > 0 else 0
+    up = seen.count(*UP)
+    if depth.visible and not up:
+        return max(wanted, 1)
+    return max(wanted, _for_the_late(seen, prices, up, now))
+
+
+def _served(seen: Observation, boot: float, now: float) -> float:
+    """Seconds of work that those on hand will have done by then."""
+    pending = (min(now - one.launched_at, boot) for one in seen.instances if one.state is InstanceState.PENDING)
+    return seen.count(InstanceState.RUNNING) * boot + sum(max(0.0, seconds) for seconds in pending)
+
+
+def _for_the_late(seen: Observation, prices: Prices, up: int, now: float) -> int:
+    """Twice as many, where jobs wait longer than help takes, and none comes: they take longer than was thought."""
+    oldest = seen.depth.oldest
+    if oldest is None or seen.count(InstanceState.PENDING) or now - oldest <= 2 * (prices.boot + prices.drain):
+        return 0
+    return up + min(seen.depth.visible, up)
+
+
+def _idle_and_paid(seen: Observation, count: int, terms: Terms, now: float) -> tuple[str, ...]:
+    """The youngest of the idle, whose paid time is used up."""
+    if count <= 0:
+        return ()
+    idle = {worker.id for worker in seen.workers if worker.state is WorkerState.IDLE}
+    paid = [
+        one
+        for one in seen.instances
+        if one.state is InstanceState.RUNNING and one.id in idle and now - one.launched_at >= terms.least_bill
+    ]
+    paid.sort(key=lambda one: (-one.launched_at, one.id))
+    return tuple(one.id for one in paid[:count])
+
+
+def _reason(seen: Observation, rate: float, wanted: int, desired: int, launch: int, retire: int) -> str:
+    asks = f"backlog {seen.depth.backlog}, {rate:.1f} jobs/s, boots of {seen.boot:.1f} s: {wanted} to work it off"
+    if launch:
+        return f"{asks}; launching {launch}"
+    if retire:
+        return f"{asks}; retiring {retire}, idle and used up"
+    return f"{asks}; keeping {desired}" if desired > wanted else asks
+
+
+PRICED = Policy("priced", decide, Memory())

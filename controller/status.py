@@ -1,0 +1,70 @@
+"""What a tick tells: to the page, to the command line, to whoever collects figures."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from facefleet import keys
+from facefleet.model import Depth, Heartbeat, InstanceState, Start
+from facefleet.ports import Blobs
+
+#: The status is written this often even when nothing changed: so one sees that the controller lives.
+REPEAT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One tick. `depth`: None where the queue could not be read. `decision`: what was done, in a word.
+
+    Counted from the controller's beginning: `errors`, by class; `decisions`; `calls` that were answered, by verb.
+    `boots`: seconds of those that came to work since the last tick; `cost`: in the currency of the price.
+    """
+
+    at: float
+    policy: str
+    instances: Mapping[InstanceState, int]
+    desired: int
+    most: int
+    reason: str
+    decision: str = "none"
+    depth: Depth | None = None
+    workers: tuple[Heartbeat, ...] = ()
+    boots: tuple[tuple[Start, float], ...] = ()
+    errors: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    instance_seconds: float = 0.0
+    cost: float = 0.0
+    calls: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def oldest(self) -> float | None:
+        """Seconds that the oldest message waits; None where none does, or the queue cannot tell."""
+        if self.depth is None or self.depth.oldest is None:
+            return None
+        return max(0.0, self.at - self.depth.oldest)
+
+
+class Board:
+    """The blob that `/v1/fleet` shows. Written when it changed, and often enough to show that we live."""
+
+    def __init__(self, blobs: Blobs, epoch: int) -> None:
+        self._blobs = blobs
+        self._told: dict[str, object] = {}
+        self._told_at = float("-inf")
+        self._epoch = epoch
+
+    def tell(self, status: Status) -> None:
+        shown = {
+            "instances": {state.value: count for state, count in status.instances.items()},
+            "desired": status.desired,
+            "max": status.most,
+            "reason": status.reason,
+            "workers": [{"id": w.id, "state": w.state, "jobs": w.jobs, "since": w.since} for w in status.workers],
+            "policy": status.policy,
+            "epoch": self._epoch,
+        }
+        if shown != self._told or not 0 <= status.at - self._told_at < REPEAT:
+            # These change with the time: they alone are no news.
+            moving = {"oldest": status.oldest, "cost": round(status.cost, 6), "at": status.at}
+            self._blobs.put(keys.FLEET_STATUS, json.dumps(shown | moving).encode())
+            self._told, self._told_at = shown, status.at

@@ -1,0 +1,188 @@
+"""What the loop trusts a fleet to do: the same of real processes and of the cloud in memory that its laws run on."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from clouds import Clock, Cloud
+
+from facefleet.errors import Conflict
+from facefleet.model import Instance, InstanceState, Start
+from facefleet.ports import Fleet
+
+from .conftest import MakeFleet
+from .workers import PATIENCE, states
+
+UP = (InstanceState.PENDING, InstanceState.RUNNING)
+LAGS = (0.0, 20.0, 3.0)
+
+
+@dataclass
+class Place:
+    """A fleet, the same as another controller sees it, and how its time passes."""
+
+    fleet: Fleet
+    other: Fleet
+    passes: Callable[[Callable[[], bool]], None]
+
+    def launch(self, token: str | None = None) -> str:
+        return self.fleet.launch(token or secrets.token_hex(16), self.fleet.offers[0])
+
+    def one(self) -> Instance:
+        """The only instance, once lists have settled."""
+        self.passes(lambda: len(self.fleet.instances()) == 1)
+        (instance,) = self.fleet.instances()
+        return instance
+
+    def runs(self, id: str) -> None:
+        self.passes(lambda: states(self.fleet).get(id) is InstanceState.RUNNING)
+
+    def empties(self) -> None:
+        self.passes(lambda: not self.fleet.instances())
+
+    def goes(self, verb: Callable[[list[str]], None]) -> None:
+        """Who wants one gone asks again: a process that has not come to life yet hears nothing."""
+
+        def gone() -> bool:
+            verb(list(states(self.fleet)))
+            return not self.fleet.instances()
+
+        self.passes(gone)
+
+
+def real_time(come: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not come():
+        assert time.monotonic() < deadline
+
+
+def made_up() -> Place:
+    """Its lists are up to twenty seconds old, one more and another less."""
+    clock = Clock()
+    cloud = Cloud(clock, settles_after=max(LAGS))
+    cloud.lags.extend(LAGS)
+
+    def passes(come: Callable[[], bool]) -> None:
+        """Until it is so, and is so in every list."""
+        deadline, times = clock.now + 600, 0
+        while times < 2 * len(LAGS):
+            assert clock.now < deadline
+            times = times + 1 if come() else 0
+            cloud.advance(0.0 if times else 1.0)
+
+    return Place(cloud, cloud, passes)
+
+
+@pytest.fixture(params=["real", "memory"])
+def place(request: pytest.FixtureRequest, make_fleet: MakeFleet) -> Iterator[Place]:
+    made = Place(make_fleet(), make_fleet(), real_time) if request.param == "real" else made_up()
+    yield made
+    made.goes(made.fleet.end)
+
+
+def test_there_is_something_to_launch(place: Place) -> None:
+    assert place.fleet.offers
+    assert place.fleet.settles_after >= 0
+
+
+def test_what_is_launched_is_listed_for_its_token_once_lists_have_settled(place: Place) -> None:
+    id = place.launch("0123456789abcdef")
+    instance = place.one()
+    assert (instance.id, instance.token, instance.start) == (id, "0123456789abcdef", Start.LAUNCH)
+    assert instance.state in UP
+
+
+def test_a_token_used_again_brings_no_second_instance(place: Place) -> None:
+    token = secrets.token_hex(16)
+    id = place.launch(token)
+    assert place.launch(token) == id
+    assert place.other.launch(token, place.other.offers[0]) == id
+    place.runs(id)
+    assert place.launch(token) == id
+    assert place.one().id == id
+
+
+def test_every_other_token_brings_another(place: Place) -> None:
+    launched = {place.launch() for _ in range(3)}
+    assert len(launched) == 3
+    place.passes(lambda: set(states(place.fleet)) == launched)
+    assert set(states(place.other)) == launched
+
+
+def test_since_when_it_is_paid_for_stays_as_it_is(place: Place) -> None:
+    id = place.launch()
+    before = place.one()
+    place.runs(id)
+    after = place.one()
+    assert before.launched_at == after.launched_at > 0
+    assert before.since <= after.since
+
+
+def test_to_retire_twice_drains_once_and_it_goes(place: Place) -> None:
+    id = place.launch()
+    place.runs(id)
+    place.fleet.retire([id])
+    place.fleet.retire([id])
+    place.empties()
+    place.fleet.retire([id])
+    assert place.fleet.instances() == []
+
+
+def test_one_retired_on_its_way_up_goes_as_well(place: Place) -> None:
+    place.launch()
+    place.goes(place.fleet.retire)
+
+
+def test_to_end_twice_ends_once_and_it_is_gone(place: Place) -> None:
+    ended, kept = place.launch(), place.launch()
+    place.runs(ended)
+    place.fleet.end([ended])
+    place.fleet.end([ended])
+    place.passes(lambda: set(states(place.fleet)) == {kept})
+    place.fleet.end([ended])
+    assert set(states(place.fleet)) == {kept}
+
+
+def test_one_is_ended_even_on_its_way_up(place: Place) -> None:
+    place.launch()
+    place.goes(place.fleet.end)
+
+
+def test_one_that_drains_can_be_ended(place: Place) -> None:
+    id = place.launch()
+    place.runs(id)
+    place.fleet.retire([id])
+    place.fleet.end([id])
+    place.empties()
+
+
+def test_the_token_of_one_that_is_gone_brings_no_other_in_its_place_unseen(place: Place) -> None:
+    """It is refused, or it brings what is listed under it: never one that nobody knows."""
+    token = secrets.token_hex(16)
+    place.launch(token)
+    place.goes(place.fleet.end)
+    try:
+        again = place.launch(token)
+    except Conflict:
+        assert place.fleet.instances() == []
+    else:
+        assert (place.one().id, place.one().token) == (again, token)
+
+
+def test_to_start_those_that_are_up_changes_nothing(place: Place) -> None:
+    id = place.launch()
+    place.runs(id)
+    before = place.one()
+    place.fleet.start([id])
+    assert place.one() == before
+
+
+@pytest.mark.parametrize("verb", ["start", "retire", "end"])
+def test_a_verb_on_nobody_known_is_harmless(place: Place, verb: str) -> None:
+    id = place.launch()
+    place.runs(id)
+    for ids in ([], ["nobody", "../../etc/passwd", ""]):
+        getattr(place.fleet, verb)(ids)
+    assert place.one().id == id

@@ -1,0 +1,97 @@
+"""A controller's line to the cloud in memory, on which calls fail as the test has drawn."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from clouds import Cloud
+
+from facefleet.errors import NoCapacity, Throttled, Unavailable
+from facefleet.model import Depth, Heartbeat, Instance
+
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """The controller's process is killed just here. No error of ours, so that nothing takes it for one."""
+
+
+class Fault(StrEnum):
+    NONE = "none"
+    NOT_DONE = "not done"
+    REPLY_LOST = "done, and its reply lost"
+    THROTTLED = "throttled"
+    NO_CAPACITY = "no capacity"
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+
+
+CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+#: What is raised in place of doing it.
+INSTEAD: dict[Fault, Callable[[], BaseException]] = {
+    Fault.NOT_DONE: lambda: Unavailable("not done"),
+    Fault.THROTTLED: lambda: Throttled("not so often"),
+    Fault.NO_CAPACITY: lambda: NoCapacity("none left"),
+    Fault.CRASH_BEFORE: Crash,
+}
+#: What is raised once it is done.
+AFTERWARDS: dict[Fault, Callable[[], BaseException]] = {
+    Fault.REPLY_LOST: lambda: Unavailable("the reply was lost"),
+    Fault.CRASH_AFTER: Crash,
+}
+
+
+@dataclass
+class Line:
+    """A fleet, a depth, heartbeats. `faults`: of the next calls, one each. `waits`: called before every call.
+
+    `dead`: verbs that fail until the test says otherwise.
+    """
+
+    cloud: Cloud
+    faults: deque[Fault] = field(default_factory=deque)
+    dead: frozenset[str] = frozenset()
+    waits: Callable[[], object] = lambda: None
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        return self.cloud.offers
+
+    @property
+    def settles_after(self) -> float:
+        return self.cloud.settles_after
+
+    def instances(self) -> list[Instance]:
+        return self.call("instances", self.cloud.instances)
+
+    def launch(self, token: str, offer: str) -> str:
+        return self.call("launch", lambda: self.cloud.launch(token, offer))
+
+    def start(self, ids: list[str]) -> None:
+        self.call("start", lambda: self.cloud.start(ids))
+
+    def retire(self, ids: list[str]) -> None:
+        self.call("retire", lambda: self.cloud.retire(ids))
+
+    def end(self, ids: list[str]) -> None:
+        self.call("end", lambda: self.cloud.end(ids))
+
+    def depth(self) -> Depth:
+        return self.call("depth", self.cloud.depth)
+
+    def heartbeats(self) -> tuple[Heartbeat, ...]:
+        return self.call("heartbeats", self.cloud.heartbeats)
+
+    def call(self, verb: str, work: Callable[[], T]) -> T:
+        self.waits()
+        fault = self.faults.popleft() if self.faults else Fault.NONE
+        if verb in self.dead:
+            fault = Fault.NOT_DONE
+        if fault in INSTEAD and (fault is not Fault.NO_CAPACITY or verb in ("launch", "start")):
+            raise INSTEAD[fault]()
+        reply = work()
+        if fault in AFTERWARDS:
+            raise AFTERWARDS[fault]()
+        return reply
