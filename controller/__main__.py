@@ -118,7 +118,7 @@ def lead(
 ) -> None:
     """Until told to end; raises `LostLease` if another one leads meanwhile."""
     board = Board(backend.blobs, store.lease.epoch)
-    led = Led(controller_of(backend, settings, store.save, board.tell, ledger))
+    led = Led(controller_of(backend, settings, store.save, board.tell, ledger, store.assure))
     scheduler = schedule(backend, settings, led)
     scheduler.start()
     log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
@@ -140,6 +140,7 @@ def controller_of(
     save: Callable[[Ledger], None],
     tell: Callable[..., None],
     ledger: Ledger,
+    assure: Callable[[], object] = lambda: None,
 ) -> Controller:
     terms = Terms(
         settings.min_instances,
@@ -158,6 +159,7 @@ def controller_of(
         terms,
         limits_of(settings),
         ledger=ledger,
+        assure=assure,
     )
 
 

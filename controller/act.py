@@ -19,11 +19,19 @@ Save = Callable[[Ledger], None]
 class Actor:
     """Remembers what it asked for, as long as it lives; what must outlive it stands in the ledger."""
 
-    def __init__(self, fleet: Fleet, terms: Terms, limits: Limits, chance: Chance, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        terms: Terms,
+        limits: Limits,
+        chance: Chance,
+        ledger: Ledger,
+        assure: Callable[[], object],
+    ) -> None:
         self._fleet = fleet
         self._terms = terms
         self._limits = limits
-        self.calls = Calls(chance)
+        self.calls = Calls(chance, assure)
         self.calls.backoffs = ledger.learned.backoffs
         self.exclusions = ledger.learned.exclusions
         # Whoever saved these may have asked for them, and died before the answer.

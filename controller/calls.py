@@ -27,15 +27,24 @@ class Calls:
     `errors`: how many of each class; `done`: calls that were answered, by verb; `backoffs`: which verbs wait.
     """
 
-    def __init__(self, chance: Chance) -> None:
+    def __init__(self, chance: Chance, assure: Callable[[], object]) -> None:
+        """`assure` raises `Conflict` where another controller leads now: then nobody is asked."""
         self._chance = chance
+        self._assure = assure
         self.errors: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.backoffs: Mapping[str, Backoff] = {}
 
     def ask(self, verb: str, call: Callable[[], object], now: float) -> tuple[Answer, object]:
-        """What came of it, and what the call returned."""
+        """What came of it, and what the call returned; raises `Conflict` if another controller leads now."""
         if verb in self.backoffs and now < self.backoffs[verb].until:
+            return Answer.WAITS, None
+        try:
+            self._assure()
+        except Conflict:
+            raise
+        except ServiceError as e:
+            self.note(e)
             return Answer.WAITS, None
         try:
             value = call()

@@ -44,12 +44,14 @@ class Controller:
         *,
         ledger: Ledger | None = None,
         chance: Chance = random.random,
+        assure: Callable[[], object] = lambda: None,
     ) -> None:
+        """`assure` is called before each write to the fleet: it raises `Conflict` where another controller leads now."""
         self.ledger = ledger or Ledger()
         self._read_depth, self._save, self._tell = depth, save, tell
         self._policy, self._terms, self._limits = policy, terms, limits
         self._observer = Observer(fleet, heartbeats, terms, limits, chance, self.ledger)
-        self._actor = Actor(fleet, terms, limits, chance, self.ledger)
+        self._actor = Actor(fleet, terms, limits, chance, self.ledger, assure)
         self._memory = load_memory(policy, self.ledger.learned)
         self._saved, self._saved_at = self.ledger, float("-inf")
         self._depth: Depth | None = None

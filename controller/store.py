@@ -53,6 +53,7 @@ class Store:
         self._holder = holder
         self._clock = clock
         self._tag: str | None = None
+        self._kept = Ledger()
         self.lease = Lease()
 
     def look(self) -> Ledger:
@@ -75,6 +76,11 @@ class Store:
     def save(self, ledger: Ledger) -> None:
         """Renews the lease with it; raises `LostLease`."""
         self._put(self.lease.holder, self._clock() + LEASE, ledger)
+
+    def assure(self) -> None:
+        """Still leads: a lease that has ended meanwhile, since this process was paused, is renewed. Raises `LostLease`."""
+        if self._clock() >= self.lease.until:
+            self.save(self._kept)
 
     def leave(self, ledger: Ledger) -> None:
         """Saves, and lets go of the lease, so that the next need not wait for its end."""
@@ -106,4 +112,4 @@ class Store:
     def _write(self, lease: Lease, ledger: Ledger) -> None:
         data = json.dumps({"lease": asdict(lease), "ledger": dump_ledger(ledger)}).encode()
         self._tag = self._shelf.put_if(keys.CONTROLLER, data, tag=self._tag)
-        self.lease = lease
+        self.lease, self._kept = lease, ledger

@@ -103,6 +103,7 @@ class Process:
             self.limits,
             ledger=ledger,
             chance=self._chance,
+            assure=store.assure,
         )
 
     def _tell(self, status: Status) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.backoff import Backoff, FailedStarts
+from controller.calls import Calls
 from controller.classic import CLASSIC, Peaks
 from controller.estimates import Average, Bill, Estimates
 from controller.ledger import Intent, Learned, Ledger, Member, dump_ledger, load_ledger, load_memory
@@ -190,3 +191,20 @@ def test_a_memory_may_be_made_of_other_values(blobs: Blobs, time: Time) -> None:
 def test_a_memory_with_a_part_of_another_form_is_none(changed: dict[str, object]) -> None:
     policy = Policy("nothing", nothing, Outer())
     assert load_memory(policy, Learned("nothing", asdict(OUTER) | changed)) == Outer()
+
+
+def test_who_was_paused_for_longer_than_the_lease_asks_for_nothing_more_if_another_leads(
+    blobs: Blobs, time: Time
+) -> None:
+    """The token that it has in hand may be used up by now, and another one be asked for in its place."""
+    paused, other = Store(blobs, "here", time), Store(blobs, "there", time)
+    assert paused.take() is not None
+    paused.assure()
+    time.now += LEASE
+    paused.assure()
+    time.now += LEASE
+    assert other.take() is not None
+    asked: list[str] = []
+    with pytest.raises(LostLease):
+        Calls(lambda: 1.0, paused.assure).ask("launch", lambda: asked.append("launch"), time())
+    assert asked == []
