@@ -46,7 +46,7 @@ class Controller:
         chance: Chance = random.random,
         assure: Callable[[], object] = lambda: None,
     ) -> None:
-        """`assure` is called before each write to the fleet: it raises `Conflict` where another controller leads now."""
+        """`assure` is called before each write to the fleet; it raises `Conflict` where another controller leads."""
         self.ledger = ledger or Ledger()
         self._read_depth, self._save, self._tell = depth, save, tell
         self._policy, self._terms, self._limits = policy, terms, limits

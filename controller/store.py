@@ -78,7 +78,7 @@ class Store:
         self._put(self.lease.holder, self._clock() + LEASE, ledger)
 
     def assure(self) -> None:
-        """Still leads: a lease that has ended meanwhile, since this process was paused, is renewed. Raises `LostLease`."""
+        """Still leads: a lease that ended while this process was paused is renewed. Raises `LostLease`."""
         if self._clock() >= self.lease.until:
             self.save(self._kept)
 

@@ -81,7 +81,10 @@ class ServiceViews:
     def fleet(self) -> Response:
         depth, dead = self.backend.requests.depth(), self.backend.dead.depth().backlog
         queue = {"visible": depth.visible, "in_flight": depth.in_flight, "dead": dead}
-        return jsonify({"queue": queue} | _fleet_status(self.backend.blobs, self.settings.instances_at_most))
+        status = _fleet_status(self.backend.blobs, self.settings.instances_at_most)
+        # What the controller tells of it is some seconds old.
+        oldest = None if depth.oldest is None else max(0.0, time.time() - depth.oldest)
+        return jsonify({"queue": queue} | status | {"oldest": oldest})
 
     @needs("admin")
     def metrics(self) -> Response:

@@ -88,9 +88,9 @@ def line(look: Look) -> str:
 
 def queue_in_words(fleet: Json) -> str:
     """`12 visible, 2 in flight, 0 dead letters; the oldest waits for 3.1 s`."""
-    queue, since = fleet["queue"], fleet.get("oldest")
+    queue, oldest = fleet["queue"], fleet.get("oldest")
     counts = f"{queue['visible']} visible, {queue['in_flight']} in flight, {queue['dead']} dead letters"
-    return counts if since is None else f"{counts}; the oldest waits for {max(0.0, time.time() - since):.1f} s"
+    return counts if oldest is None else f"{counts}; the oldest waits for {oldest:.1f} s"
 
 
 def fleet_in_words(fleet: Json) -> str:

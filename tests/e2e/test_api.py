@@ -12,10 +12,12 @@ import pytest
 import requests
 from described import Ask, asking, send
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 from services import Service, until
 
 from facefleet import keys
 from facefleet.backends import connect
+from facefleet.model import InstanceState
 from facefleet.settings import Settings
 from web_tier.app import create_app
 from web_tier.router import ReplyRouter
@@ -23,6 +25,7 @@ from web_tier.router import ReplyRouter
 pytestmark = pytest.mark.slow
 
 RESULT = ["id", "filename", "status", "answer", "error", "faces", "gallery_version", "model", "timings"]
+FLEET = ["queue", "instances", "desired", "max", "reason", "workers", "policy", "epoch", "oldest", "cost"]
 FACE = ["box", "person", "name", "distance", "similarity", "threshold", "match", "attributes", "candidates"]
 
 
@@ -194,8 +197,21 @@ def test_a_service_that_runs_is_alive_and_ready_and_tells_of_its_fleet(ask: Ask,
     assert ask("GET", "/readyz").json() == {"failing": []}
     assert "<html" in ask("GET", "/").text
     fleet = ask("GET", "/v1/fleet").json()
-    assert list(fleet) == ["queue", "instances", "desired", "max", "reason", "workers"]
+    assert list(fleet) == FLEET
+    assert list(fleet["instances"]) == list(InstanceState)
     assert fleet["reason"] and 0 <= fleet["desired"] <= fleet["max"]
+
+
+def test_prometheus_can_read_what_the_controller_and_the_service_tell(ask: Ask) -> None:
+    response = ask("GET", "/metrics")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    told = samples(response.text)
+    assert time.time() - told["facefleet_controller_last_tick_timestamp_seconds"] < 60
+    assert told["facefleet_max_instances"] >= 1 and told["facefleet_dead_letters"] == 0
+
+
+def samples(text: str) -> dict[str, float]:
+    return {sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples}
 
 
 def test_without_a_controller_the_service_is_alive_and_not_ready(ask: Ask, service: Service, tmp_path: Path) -> None:
@@ -206,6 +222,7 @@ def test_without_a_controller_the_service_is_alive_and_not_ready(ask: Ask, servi
         ready = ask("GET", "/readyz", of=alone)
         assert (ready.status_code, ready.json()) == (503, {"failing": ["controller"]})
         assert "controller" in ask("GET", "/v1/fleet", of=alone).json()["reason"]
+        assert samples(ask("GET", "/metrics", of=alone).text)["facefleet_controller_last_tick_timestamp_seconds"] == 0
     finally:
         alone.stop()
 

@@ -37,7 +37,12 @@ def test_a_curve_is_as_high_as_its_values(values: tuple[int, ...], blocks: str) 
 
 def test_a_picture_tells_all_and_takes_no_word_for_markup() -> None:
     shown = drawn(Look(1.0, FLEET))
-    for words in ("12 visible, 2 in flight, 1 dead", "1 pending, 2 running", "desired 3 of at most 4", "[bold]because[/bold]"):
+    for words in (
+        "12 visible, 2 in flight, 1 dead",
+        "1 pending, 2 running",
+        "desired 3 of at most 4",
+        "[bold]because[/bold]",
+    ):
         assert words in shown
     assert "w-1" in shown and "31" in shown
 
@@ -45,7 +50,7 @@ def test_a_picture_tells_all_and_takes_no_word_for_markup() -> None:
 def test_what_was_seen_last_stays_while_the_service_is_away() -> None:
     shown = drawn(Look(1.0, FLEET), AWAY)
     assert "no service answers [at] x" in shown and "12 visible" in shown
-    assert drawn(AWAY).split() == ["trouble", *"no service answers [at] x".split()]
+    assert " ".join(drawn(AWAY).split()) == "trouble no service answers [at] x"
 
 
 def test_lines_say_why_there_is_nothing() -> None:

@@ -73,7 +73,7 @@ function render({ queue, instances, desired, max, oldest, reason, workers, polic
   const now = Date.now() / 1000;
   const sample = { time: now, ...queue, ...instances, desired: desired ?? 0, max: max ?? 0 };
   samples = [...samples.filter(({ time }) => now - time <= WINDOW_SECONDS), sample];
-  const shown = { ...sample, oldest: oldest == null ? null : duration(Math.max(0, now - oldest)) };
+  const shown = { ...sample, oldest: oldest == null ? null : duration(oldest) };
   for (const node of document.querySelectorAll("[data-fleet]")) node.textContent = shown[node.dataset.fleet] ?? "–";
   charts.queue(samples, now);
   charts.fleet(samples, now);
