@@ -11,7 +11,7 @@ import numpy as np
 
 from controller.simulation.crowd import Crowd
 from controller.simulation.loads import Load
-from facefleet.errors import NoCapacity, Throttled
+from facefleet.errors import Conflict, NoCapacity, Throttled
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start, WorkerState
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
@@ -71,6 +71,8 @@ class Cloud:
         self._order = count()
         self._instances: dict[str, Instance] = {}
         self._listed: list[Instance] | None = None
+        #: Which instance came for a token.
+        self._launched: dict[str, str] = {}
         self._workers: dict[str, int] = {}
         self._beats: dict[str, Heartbeat] = {}
         self._counts: deque[tuple[float, Depth]] = deque()
@@ -86,9 +88,13 @@ class Cloud:
 
     def launch(self, token: str, offer: str) -> str:
         self._may_refuse()
+        if (launched := self._launched.get(token)) is not None:
+            if launched in self._instances:
+                return launched
+            raise Conflict(f"{launched}, launched for this token, is gone")
         if self._chance.random() < self._world.no_capacity:
             raise NoCapacity(f"there is no {offer} left")
-        id = f"i-{next(self._numbers)}"
+        id = self._launched[token] = f"i-{next(self._numbers)}"
         boot, spread = self._world.boot, 2 * self._world.boot_spread
         seconds = min(max(self._chance.gauss(boot, self._world.boot_spread), boot - spread), boot + spread)
         self._come_up(Instance(id, PENDING, self.now, self.now, Start.LAUNCH, token), seconds)
@@ -97,7 +103,7 @@ class Cloud:
     def start(self, ids: list[str]) -> None:
         self._may_refuse()
         for id in ids:
-            if self._instances[id].state is STOPPED:
+            if id in self._instances and self._instances[id].state is STOPPED:
                 up = replace(self._instances[id], state=PENDING, since=self.now, launched_at=self.now, start=Start.POOL)
                 self._come_up(up, self._world.warm_boot)
 

@@ -103,7 +103,8 @@ def facts(fleet: Json) -> tuple[tuple[str, str], ...]:
     """Lines to show, each with its name; what no controller has told is left out."""
     lines = [("queue", queue_in_words(fleet)), ("fleet", fleet_in_words(fleet)), ("reason", fleet["reason"])]
     if "policy" in fleet:
-        lines.append(("policy", f"{fleet['policy']}; cost so far {fleet['cost']:.2f}"))
+        spent = f"; cost so far {fleet['cost']:.4f}" if fleet["cost"] else ""
+        lines.append(("policy", fleet["policy"] + spent))
     return tuple(lines)
 
 

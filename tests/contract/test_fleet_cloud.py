@@ -1,13 +1,18 @@
-"""What the loop trusts a fleet to do: the same of real processes and of the cloud in memory that its laws run on."""
+"""What the loop trusts a fleet to do: the same of real processes and of the clouds that its laws and simulations use."""
 
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from random import Random
 
+import numpy as np
 import pytest
 from clouds import Clock, Cloud
 
+from controller.simulation.cloud import Cloud as Simulated
+from controller.simulation.cloud import World
+from controller.simulation.loads import Load
 from facefleet.errors import Conflict
 from facefleet.model import Instance, InstanceState, Start
 from facefleet.ports import Fleet
@@ -75,9 +80,27 @@ def made_up() -> Place:
     return Place(cloud, cloud, passes)
 
 
-@pytest.fixture(params=["real", "memory"])
+def simulated() -> Place:
+    """The simulator's, with a world in which nothing fails."""
+    cloud = Simulated(Load("none", np.array([]), 500), World(), Random(1))
+
+    def passes(come: Callable[[], bool]) -> None:
+        deadline = cloud.now + 600
+        while not come():
+            assert cloud.now < deadline
+            cloud.run_to(cloud.now + 1.0)
+
+    return Place(cloud, cloud, passes)
+
+
+@pytest.fixture(params=["real", "memory", "simulated"])
 def place(request: pytest.FixtureRequest, make_fleet: MakeFleet) -> Iterator[Place]:
-    made = Place(make_fleet(), make_fleet(), real_time) if request.param == "real" else made_up()
+    places = {
+        "real": lambda: Place(make_fleet(), make_fleet(), real_time),
+        "memory": made_up,
+        "simulated": simulated,
+    }
+    made = places[request.param]()
     yield made
     made.goes(made.fleet.end)
 

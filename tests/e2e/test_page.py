@@ -195,3 +195,17 @@ def test_a_refused_call_asks_for_the_key_and_goes_on_with_it(page: Any, errors: 
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
     # The browser itself writes every 401 to the console.
     errors[:] = [error for error in errors if "401" not in error]
+
+
+def test_the_fleet_is_told_with_how_long_the_oldest_waits_who_is_stopping_and_what_it_cost(page: Any) -> None:
+    instances = {"pending": 0, "running": 1, "draining": 2, "stopping": 3, "stopped": 0}
+    told = {"queue": {"visible": 5, "in_flight": 1, "dead": 0}, "instances": instances, "desired": 1, "max": 9}
+    told |= {"reason": "because", "workers": [], "policy": "priced", "epoch": 1, "oldest": 3.21, "cost": 0.5}
+    page.route("**/v1/fleet", lambda route: route.fulfill(json=told))
+    expect(page.locator("[data-fleet=oldest]")).to_have_text("3.21 s")
+    expect(page.locator("[data-fleet=stopping]")).to_have_text("3")
+    expect(page.locator("#fleet-policy")).to_have_text("Policy priced, cost so far 0.5000")
+    page.unroute("**/v1/fleet")
+    page.route("**/v1/fleet", lambda route: route.fulfill(json=told | {"oldest": None, "cost": 0}))
+    expect(page.locator("[data-fleet=oldest]")).to_have_text("–")
+    expect(page.locator("#fleet-policy")).to_have_text("Policy priced")

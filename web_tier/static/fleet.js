@@ -95,7 +95,7 @@ function renderDead(dead) {
 function renderPolicy(policy, cost) {
   const note = byId("fleet-policy");
   note.hidden = policy == null;
-  note.textContent = cost > 0 ? `Policy ${policy}, cost so far ${cost.toFixed(2)}` : `Policy ${policy}`;
+  note.textContent = cost > 0 ? `Policy ${policy}, cost so far ${cost.toFixed(4)}` : `Policy ${policy}`;
 }
 
 function renderWorkers(workers) {

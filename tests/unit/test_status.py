@@ -15,13 +15,16 @@ FLEET = {
     "desired": 3,
     "max": 4,
     "reason": "[bold]because[/bold]",
+    "policy": "priced",
+    "oldest": 3.14,
+    "cost": 0.0625,
     "workers": [{"id": "w-1", "state": "busy", "jobs": 31, "since": 1.0}],
 }
 AWAY = Look(2.0, None, Unavailable("no service answers [at] x"))
 
 
 def drawn(*looks: Look) -> str:
-    console = Console(width=120, file=None, record=True, quiet=False)
+    console = Console(width=120)
     with console.capture() as shown:
         console.print(picture(looks))
     return shown.get()
@@ -45,6 +48,7 @@ def test_a_picture_tells_all_and_takes_no_word_for_markup() -> None:
     ):
         assert words in shown
     assert "w-1" in shown and "31" in shown
+    assert "oldest waits for 3.1 s" in shown and "priced; cost so far 0.0625" in shown
 
 
 def test_what_was_seen_last_stays_while_the_service_is_away() -> None:
