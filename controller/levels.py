@@ -44,13 +44,26 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """What earlier needs of a level taught. `worth`: seconds of an instance saved in one, on average of `needs`.
+
+    `gaps`: how often each class of gaps came, faded; `forever`: longer ones. `hold`: seconds without need for which the
+    level is worth launching; `keep`: for which it is worth keeping.
+    """
+
+    worth: float = 0.0
+    needs: float = 0.0
+    gaps: tuple[float, ...] = PRIOR
+    forever: float = PRIOR_FOREVER
+    hold: float = 0.0
+    keep: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Level:
     """So many servers. `waiting`: jobs in its virtual queue, since `began`; `relief`: servers launched to help it.
 
-    `needed_at`: when it was needed last; `saved`: what it saved in the need under way, in seconds of an instance, and
-    `worth`: in a need on average, of so many `needs`. `gaps`: how often each class of gaps came, faded; `forever`:
-    longer ones. `hold`: seconds without need for which the level is worth launching; `keep`: for which it is worth
-    keeping.
+    `needed_at`: when it was needed last; `saved`: what it saved in the need under way.
     """
 
     servers: int
@@ -60,12 +73,7 @@ class Level:
     needed: bool = False
     needed_at: float = 0.0
     saved: float = 0.0
-    worth: float = 0.0
-    needs: float = 0.0
-    gaps: tuple[float, ...] = PRIOR
-    forever: float = PRIOR_FOREVER
-    hold: float = 0.0
-    keep: float = 0.0
+    record: Record = Record()
 
 
 def levels_up_to(most: int) -> tuple[Level, ...]:
@@ -80,8 +88,11 @@ def replay(levels: tuple[Level, ...], arrivals: int, seconds: float, now: float,
     """The levels after so many arrivals in the last so many seconds."""
     replayed: list[Level] = []
     below, below_cost, waited_below = levels[0], 0.0, False
+    work = arrivals * prices.service
     for level in levels:
-        after, cost = _queued(level, arrivals, seconds, now, prices)
+        after, cost = level, 0.0
+        if level.waiting or work > level.servers * seconds:
+            after, cost = _queued(level, arrivals, seconds, now, prices)
         if waited_below:
             saving = (below_cost - cost) / (level.servers - below.servers)
             after = _needed(after, saving, now - seconds, now, ended=not below.waiting, prices=prices)
@@ -93,8 +104,8 @@ def replay(levels: tuple[Level, ...], arrivals: int, seconds: float, now: float,
 
 def held(levels: tuple[Level, ...], up: int, now: float) -> int:
     """How many servers are worth having for what may come: those up are kept longer than others are launched."""
-    launched = next((one.servers for one in reversed(levels) if now - one.needed_at < one.hold), 0)
-    kept = next((one.servers for one in reversed(levels) if now - one.needed_at < one.keep), 0)
+    launched = next((one.servers for one in reversed(levels) if now - one.needed_at < one.record.hold), 0)
+    kept = next((one.servers for one in reversed(levels) if one.needed or now - one.needed_at < one.record.keep), 0)
     return max(launched, min(kept, up))
 
 
@@ -103,43 +114,43 @@ def _queued(level: Level, arrivals: int, seconds: float, now: float, prices: Pri
 
     A real fleet of this size would not let a queue stand: after the time of a boot, help comes.
     """
-    before = level.waiting
-    if not before and arrivals * prices.service <= level.servers * seconds:
-        return level, 0.0
-    relief, began, cost = level.relief, level.began, 0.0
-    waiting = before + arrivals - (level.servers + relief) * seconds / prices.service
-    if waiting <= 0:
-        return replace(level, waiting=0.0, relief=0.0), prices.wait * before / 2 * seconds
-    if not before:
+    before, relief, began, cost = level.waiting, level.relief, level.began, 0.0
+    waiting = max(0.0, before + arrivals - (level.servers + relief) * seconds / prices.service)
+    if not waiting:
+        relief = 0.0
+    elif not before:
         began = now
     elif now - began >= prices.boot + (prices.drain if relief else 0.0):
         help = waiting * prices.service / prices.drain
         cost = prices.start * (help if relief else max(1.0, help))
         relief, began = relief + help, now - prices.boot
     cost += prices.wait * (before + waiting) / 2 * seconds
-    return replace(level, waiting=waiting, began=began, relief=relief), cost
+    after = Level(level.servers, waiting, began, relief, level.needed, level.needed_at, level.saved, level.record)
+    return after, cost
 
 
 def _needed(level: Level, saving: float, since: float, now: float, *, ended: bool, prices: Prices) -> Level:
     """The level below had jobs waiting in these seconds."""
-    if not level.needed:
-        level = _gap_ended(level, since - level.needed_at) if level.needs else level
-        level = replace(level, needed=True, saved=0.0)
-    saved = level.saved + saving
-    worth = (level.worth * level.needs + saved) / (level.needs + 1)
-    hold = best_gap(level.gaps, level.forever, worth - LEAP * prices.start)
-    # Who lets go of it pays for the next start.
-    keep = best_gap(level.gaps, level.forever, worth + prices.start)
-    level = replace(level, needed_at=now, saved=saved, hold=hold, keep=keep)
+    record, saved = level.record, saving + (level.saved if level.needed else 0.0)
+    if not level.needed and record.needs:
+        record = _with_gap(record, since - level.needed_at)
     if ended:
-        level = replace(level, needed=False, worth=worth, needs=min(level.needs + 1, NEEDS))
-    return level
+        record = _with_need(record, saved, prices)
+    return Level(level.servers, level.waiting, level.began, level.relief, not ended, now, saved, record)
 
 
-def _gap_ended(level: Level, seconds: float) -> Level:
+def _with_gap(record: Record, seconds: float) -> Record:
     place = next((i for i, longest in enumerate(GAPS) if seconds <= longest), None)
-    gaps = tuple(FADING * weight + (i == place) for i, weight in enumerate(level.gaps))
-    return replace(level, gaps=gaps, forever=FADING * level.forever + (place is None))
+    gaps = tuple(FADING * weight + (i == place) for i, weight in enumerate(record.gaps))
+    return replace(record, gaps=gaps, forever=FADING * record.forever + (place is None))
+
+
+def _with_need(record: Record, saved: float, prices: Prices) -> Record:
+    worth = (record.worth * record.needs + saved) / (record.needs + 1)
+    hold = best_gap(record.gaps, record.forever, worth - LEAP * prices.start)
+    # Who lets go of it pays for the next start.
+    keep = best_gap(record.gaps, record.forever, worth + prices.start)
+    return Record(worth, min(record.needs + 1, NEEDS), record.gaps, record.forever, hold, keep)
 
 
 def best_gap(gaps: tuple[float, ...], forever: float, worth: float) -> float:

@@ -45,7 +45,8 @@ class Observation:
     done: int = 0
 
     def count(self, *states: InstanceState) -> int:
-        return sum(instance.state in states for instance in self.instances)
+        here = [instance.state for instance in self.instances]
+        return sum(here.count(state) for state in states)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,16 +81,20 @@ def _learned(memory: Memory, seen: Observation, terms: Terms, prices: Prices, no
     below_since = now if memory.below_since is None else memory.below_since
     settled = first or total >= memory.arrived or now - below_since > COUNTS_SETTLE
     levels = memory.levels if memory.levels and memory.levels[-1].servers == terms.most else levels_up_to(terms.most)
-    memory = replace(
-        memory,
-        looked_at=now,
-        arrived=total if settled else memory.arrived,
-        below_since=None if settled else below_since,
-        rates=(*memory.rates[1 - SURGE :], jobs / seconds),
-        recent=_recent(memory.recent, jobs, now, max(prices.boot, STEADY)),
-        levels=replay(levels, jobs, seconds, now, prices),
+    rates = (*memory.rates[1 - SURGE :], jobs / seconds)
+    arrived = total if settled else memory.arrived
+    trust, forecast = _lesson(memory, rates, arrived, prices.boot, now)
+    return Memory(
+        now,
+        arrived,
+        None if settled else below_since,
+        rates,
+        _recent(memory.recent, jobs, now, max(prices.boot, STEADY)),
+        trust,
+        forecast,
+        memory.peaks,
+        replay(levels, jobs, seconds, now, prices),
     )
-    return _lesson(memory, prices.boot, now)
 
 
 def _recent(recent: tuple[tuple[float, int], ...], jobs: int, now: float, span: float) -> tuple[tuple[float, int], ...]:
@@ -104,30 +108,29 @@ def _recent(recent: tuple[tuple[float, int], ...], jobs: int, now: float, span: 
     return (*recent, (now, jobs))
 
 
-def _lesson(memory: Memory, boot: float, now: float) -> Memory:
-    """With a forecast that is due compared with what came, and the next one made in a surge."""
+def _lesson(
+    memory: Memory, rates: tuple[float, ...], arrived: int, boot: float, now: float
+) -> tuple[float, Forecast | None]:
+    """The trust, once a forecast that is due was compared with what came; and the next one, made in a surge."""
     forecast, trust = memory.forecast, memory.trust
-    if forecast is not None and 0 <= now - forecast.at < boot:
-        return memory
     if forecast is not None:
-        came = min(1.0, (memory.arrived - forecast.arrived) / forecast.jobs)
+        if 0 <= now - forecast.at < boot:
+            return trust, forecast
+        came = min(1.0, (arrived - forecast.arrived) / forecast.jobs)
         trust += LESSON * (max(0.0, came) - trust)
-    surge = _surge(memory)
-    forecast = Forecast(now, surge * boot, memory.arrived) if surge else None
-    if forecast is memory.forecast and trust == memory.trust:
-        return memory
-    return replace(memory, trust=trust, forecast=forecast)
+    surge = _surge(rates)
+    return trust, Forecast(now, surge * boot, arrived) if surge else None
 
 
-def _surge(memory: Memory) -> float:
+def _surge(rates: tuple[float, ...]) -> float:
     """Jobs a second that go on arriving; a single burst is none."""
-    return median(memory.rates) if len(memory.rates) == SURGE else 0.0
+    return median(rates) if len(rates) == SURGE else 0.0
 
 
 def _wanted(seen: Observation, memory: Memory, prices: Prices, rate: float, now: float) -> int:
     """Servers for what will be left when one asked for now begins to work: of what waits, and what comes till then."""
     depth, boot = seen.depth, prices.boot
-    coming = min(memory.trust * _surge(memory) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
+    coming = min(memory.trust * _surge(memory.rates) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
     left = (depth.visible + depth.in_flight / 2 + coming) * prices.service - _served(seen, boot, now)
     wanted = math.ceil(rate * prices.service + left / prices.drain) if left > 0 else 0
     up = seen.count(*UP)

@@ -1,4 +1,4 @@
-"""What the loop trusts a fleet to do: the same of real processes and of the clouds that its laws and simulations use."""
+"""What the loop trusts a fleet to do: the same of real processes and of the clouds that laws and simulations use."""
 
 import secrets
 import time

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.levels import GAPS, PRIOR, PRIOR_FOREVER, Level, Prices, best_gap, held, levels_up_to, replay
+from controller.levels import GAPS, PRIOR, PRIOR_FOREVER, Level, Prices, Record, best_gap, held, levels_up_to, replay
 
 PRICES = Prices(start=60.0, wait=1.0, boot=45.0, service=1.0)
 
@@ -44,7 +44,7 @@ def test_where_nobody_comes_nothing_changes() -> None:
 def test_a_server_saves_what_others_would_have_waited() -> None:
     one, two, *_ = replayed([10] + [0] * 20)[1:]
     assert one.needed
-    assert one.saved > two.worth > 0
+    assert one.saved > two.record.worth > 0
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_after_a_single_burst_little_is_held_and_after_a_long_silence_nothing() 
 
 def test_what_is_up_is_kept_for_longer_than_it_would_be_launched() -> None:
     """Who lets go of a server pays for the next start."""
-    levels = (Level(0), Level(1, needed_at=100.0, hold=10.0, keep=60.0))
+    levels = (Level(0), Level(1, needed_at=100.0, record=Record(hold=10.0, keep=60.0)))
     assert [held(levels, up, now) for up, now in ((0, 105.0), (0, 130.0), (1, 130.0), (1, 170.0))] == [1, 0, 1, 0]
 
 
@@ -100,6 +100,7 @@ def test_whatever_arrives_queues_and_weights_stay_sane(arrivals: list[int], most
     for level in replayed(arrivals, most, prices=prices):
         assert 0 <= level.waiting <= sum(arrivals)
         assert level.relief >= 0
-        assert all(weight >= 0 for weight in (*level.gaps, level.forever))
-        assert sum(level.gaps) + level.forever <= max(sum(PRIOR) + PRIOR_FOREVER, 1 / 0.05) + 1e-6
-        assert {level.hold, level.keep} <= {0.0, *GAPS}
+        record = level.record
+        assert all(weight >= 0 for weight in (*record.gaps, record.forever))
+        assert sum(record.gaps) + record.forever <= max(sum(PRIOR) + PRIOR_FOREVER, 1 / 0.05) + 1e-6
+        assert {record.hold, record.keep} <= {0.0, *GAPS}
