@@ -2,18 +2,20 @@
 
     python -m bench.burst [--photos DIR] [--rounds 5] [--policy priced|classic] [--json]
 
-The service runs as `facefleet up` starts it, its settings as built in. Each upload is the course's, and carries an image
-of its own, which the cache does not know: a photo with a number behind its end.
+The service runs as `facefleet up` starts it, its settings as built in. Each upload is the course's, and carries an
+image of its own, which the cache does not know: a photo with a number behind its end.
 
 `bound_s`: the start of one worker, bare, until it is ready; and as many images as are sent, recognised by as many bare
 processes as there are cores. Both are measured anew each round. `wall_over_bound` and all of seconds: medians of the
-rounds. `wrong`, `lost`: answers unlike the bare recogniser's, and uploads without one. `scale_in_lag_s`: from the end
-of the hold time to the first instance that drains; the longest. `idle_core_share`: of a core, what the controller takes
-while there are no instances; `idle_core_share_all`: the whole service. `second_run_s_per_request`: the last round's
-images once more; `first_run_s_per_request`: a round's wall time, for each of its images.
+rounds, but for the lag. `wrong`, `lost`: answers unlike the bare recogniser's, and uploads without one. `scale_in_s`:
+from the last answer to the first instance that drains; `scale_in_lag_s`: from the end of the hold time, the longest.
+`idle_core_share`: of a core, what the controller takes while there are no instances; `idle_core_share_all`: the whole
+service. `first_run_s_per_request`: a round's wall time for each of its uploads; `second_run_s_per_request`: that of a
+burst sent once more, when the cache knows its images.
 """
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -56,6 +58,7 @@ class Round:
     start_s: float
     recognition_s: float
     wall_s: float
+    scale_in_s: float
     lag_s: float
     wrong: int
     lost: int
@@ -80,6 +83,7 @@ class Measured:
     lost: int
     first_run_s_per_request: float
     second_run_s_per_request: float
+    scale_in_s: float
     scale_in_lag_s: float
     idle_core_share: float
     idle_core_share_all: float
@@ -115,15 +119,29 @@ def start_of_worker(backend: Backend, data: Path) -> float:
         worker.wait(PATIENCE)
 
 
-def until_scale_in(backend: Backend) -> float:
-    """When the first instance began to drain."""
+def scale_in(backend: Backend, ended: float) -> tuple[float, float]:
+    """Seconds from the end of the work, and from that of the hold time, until the first instance drains.
 
-    def draining() -> float:
-        found = backend.fleet.instances()
-        # None left: it began, and ended, between two looks.
-        return min((i.since for i in found if i.state is InstanceState.DRAINING), default=0 if found else time.time())
+    That time ended, at the earliest, a tick before the controller told that it wants fewer.
+    """
+    up = len(backend.fleet.instances())
+    told = awaited(lambda: wanted_fewer(backend, up), "the controller wants fewer")
+    drains = awaited(lambda: first_drained(backend, up), "the first instance drains")
+    return drains - ended, drains - max(ended, told - Settings().tick)
 
-    return float(awaited(draining, "the first instance drains"))
+
+def wanted_fewer(backend: Backend, up: int) -> float:
+    """When it was told; 0 while it is not."""
+    status = json.loads(found(backend.blobs, keys.FLEET_STATUS) or b"{}")
+    return float(status["at"]) if status and status["desired"] < up else 0.0
+
+
+def first_drained(backend: Backend, up: int) -> float:
+    """When the first one began to; 0 while none does."""
+    instances = backend.fleet.instances()
+    since = [one.since for one in instances if one.state is InstanceState.DRAINING]
+    # One that is gone already began, and ended, between two looks.
+    return min(since) if since else time.time() if len(instances) < up else 0.0
 
 
 def is_at_zero(url: str) -> bool:
@@ -136,10 +154,9 @@ def one_round(url: str, backend: Backend, data: Path, pipes: list[Connection], s
     start, bare = start_of_worker(backend, data), bare_round(pipes, len(sent))
     awaited(lambda: is_at_zero(url), "the fleet is at zero")
     burst = uploads.send(url.removeprefix("http://"), sent)
-    hold_ends = time.time() + Settings().scale_in_after
-    lag = until_scale_in(backend) - hold_ends
+    after, lag = scale_in(backend, time.time())
     awaited(lambda: is_at_zero(url), "the fleet is back at zero")
-    return Round(start, len(sent) / bare.images_per_s, burst.seconds, lag, burst.wrong, burst.lost)
+    return Round(start, len(sent) / bare.images_per_s, burst.seconds, after, lag, burst.wrong, burst.lost)
 
 
 def idle_shares(folder: Path) -> tuple[float, float]:
@@ -196,6 +213,7 @@ def _summary(
         lost=sum(one.lost for one in rounds),
         first_run_s_per_request=round(wall / count, 4),
         second_run_s_per_request=round(again / count, 4),
+        scale_in_s=round(median(one.scale_in_s for one in rounds), 2),
         scale_in_lag_s=round(max(one.lag_s for one in rounds), 2),
         idle_core_share=round(shares[0], 4),
         idle_core_share_all=round(shares[1], 4),

@@ -17,10 +17,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from controller.classic import CLASSIC
 from controller.housekeeping import answer_dead_letters, forget
 from controller.ledger import Ledger
+from controller.metrics import Metrics
 from controller.policy import Plan, Policy, Terms
 from controller.priced import PRICED
 from controller.reconcile import Controller
-from controller.status import Board
+from controller.status import Board, Status
 from controller.steps import Limits
 from controller.store import LostLease, Store
 from controller.workers import forget_silent, heartbeats
@@ -117,8 +118,13 @@ def lead(
     backend: Backend, settings: Settings, store: Store, ledger: Ledger, arrived: Arrivals, *, finish: bool
 ) -> None:
     """Until told to end; raises `LostLease` if another one leads meanwhile."""
-    board = Board(backend.blobs, store.lease.epoch)
-    led = Led(controller_of(backend, settings, store.save, board.tell, ledger, store.assure))
+    board, metrics = Board(backend.blobs, store.lease.epoch), Metrics(backend.blobs, store.lease.epoch)
+
+    def tell(status: Status) -> None:
+        board.tell(status)
+        metrics.tell(status)
+
+    led = Led(controller_of(backend, settings, store.save, tell, ledger, store.assure))
     scheduler = schedule(backend, settings, led)
     scheduler.start()
     log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)

@@ -14,6 +14,8 @@ from facefleet.model import InstanceState, WorkerState
 
 #: Looks of which most must see jobs arrive, before that is a surge and not a single burst.
 SURGE = 3
+#: Standard deviations of a Poisson process by which it may be less than it seems.
+DOUBT = 2.0
 #: A surge is taken to bring, at most, so many times what it has brought already.
 LASTING = 6.0
 #: Share of what the last surge taught in the trust in the next.
@@ -23,6 +25,8 @@ STEADY, PARTS = 10.0, 64
 #: SQS's counts may be a minute old and jump meanwhile; what lacks for longer was purged, or nobody counted its end.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 COUNTS_SETTLE = 90.0
+
+Looks = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Forecast:
 class Memory:
     """`arrived`: jobs in all, as far as counts told; `below_since`: since when they tell of fewer.
 
-    `rates`: jobs a second at the last looks; `recent`: (when, how many) lately. `trust`: share of what surges seemed to
+    `looks`: (jobs, seconds) of the last ones; `recent`: (when, how many) lately. `trust`: share of what surges seemed to
     bring that came, by the forecasts so far; `forecast`: one that is not due yet. `peaks`: (when, servers) that were
     worth having within the hold time, falling in both.
     """
@@ -46,7 +50,7 @@ class Memory:
     looked_at: float | None = None
     arrived: int = 0
     below_since: float | None = None
-    rates: tuple[float, ...] = ()
+    looks: Looks = ()
     recent: tuple[tuple[float, int], ...] = ()
     trust: float = 1.0
     forecast: Forecast | None = None
@@ -81,14 +85,14 @@ def _learned(memory: Memory, seen: Observation, terms: Terms, prices: Prices, no
     below_since = now if memory.below_since is None else memory.below_since
     settled = first or total >= memory.arrived or now - below_since > COUNTS_SETTLE
     levels = memory.levels if memory.levels and memory.levels[-1].servers == terms.most else levels_up_to(terms.most)
-    rates = (*memory.rates[1 - SURGE :], jobs / seconds)
+    looks = (*memory.looks[1 - SURGE :], (jobs, seconds))
     arrived = total if settled else memory.arrived
-    trust, forecast = _lesson(memory, rates, arrived, prices.boot, now)
+    trust, forecast = _lesson(memory, looks, arrived, prices.boot, now)
     return Memory(
         now,
         arrived,
         None if settled else below_since,
-        rates,
+        looks,
         _recent(memory.recent, jobs, now, max(prices.boot, STEADY)),
         trust,
         forecast,
@@ -108,9 +112,7 @@ def _recent(recent: tuple[tuple[float, int], ...], jobs: int, now: float, span: 
     return (*recent, (now, jobs))
 
 
-def _lesson(
-    memory: Memory, rates: tuple[float, ...], arrived: int, boot: float, now: float
-) -> tuple[float, Forecast | None]:
+def _lesson(memory: Memory, looks: Looks, arrived: int, boot: float, now: float) -> tuple[float, Forecast | None]:
     """The trust, once a forecast that is due was compared with what came; and the next one, made in a surge."""
     forecast, trust = memory.forecast, memory.trust
     if forecast is not None:
@@ -118,19 +120,22 @@ def _lesson(
             return trust, forecast
         came = min(1.0, (arrived - forecast.arrived) / forecast.jobs)
         trust += LESSON * (max(0.0, came) - trust)
-    surge = _surge(rates)
+    surge = _surge(looks)
     return trust, Forecast(now, surge * boot, arrived) if surge else None
 
 
-def _surge(rates: tuple[float, ...]) -> float:
-    """Jobs a second that go on arriving; a single burst is none."""
-    return median(rates) if len(rates) == SURGE else 0.0
+def _surge(looks: Looks) -> float:
+    """Jobs a second that go on arriving, at least; a single burst is none."""
+    if len(looks) < SURGE:
+        return 0.0
+    rate = median(jobs / seconds for jobs, seconds in looks)
+    return max(0.0, rate - DOUBT * math.sqrt(rate / sum(seconds for _, seconds in looks)))
 
 
 def _wanted(seen: Observation, memory: Memory, prices: Prices, rate: float, now: float) -> int:
     """Servers for what will be left when one asked for now begins to work: of what waits, and what comes till then."""
     depth, boot = seen.depth, prices.boot
-    coming = min(memory.trust * _surge(memory.rates) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
+    coming = min(memory.trust * _surge(memory.looks) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
     left = (depth.visible + depth.in_flight / 2 + coming) * prices.service - _served(seen, boot, now)
     wanted = math.ceil(rate * prices.service + left / prices.drain) if left > 0 else 0
     up = seen.count(*UP)

@@ -30,7 +30,7 @@ from controller.simulation.traces import Floats
 #: A program of more slots takes more than some seconds.
 MOST_SLOTS = 20_000
 #: Slots for each service time, unless those would be too many: finer ones hardly raise the bound.
-FINE = 10
+FINE = 1
 #: How much longer than a fleet at its most needs, in bills: smaller fleets may be cheaper.
 LONGER = 3.0
 

@@ -13,6 +13,8 @@ import requests
 from PIL import Image
 from services import Service, until
 
+from bench import uploads
+
 pytestmark = pytest.mark.slow
 
 
@@ -155,3 +157,17 @@ def test_a_client_that_never_ends_its_header_is_let_go(service: Service) -> None
         client.sendall(b"POST / HTTP/1.1\r\nHost: local")
         assert client.recv(1000) == b""
     assert "Traceback" not in (service.folder / "web_tier.log").read_text()
+
+
+def test_the_bench_tells_wrong_answers_from_lost_ones(service: Service, probes: list[tuple[bytes, str]]) -> None:
+    image, person = probes[0]
+    sending = uploads.bursts([(image, person), (image, "somebody else"), (b"no image", person)], 6)
+    found = uploads.send(service.url.removeprefix("http://"), next(sending))
+    assert (found.wrong, found.lost) == (2, 2)
+
+
+def test_no_cache_knows_an_image_of_the_bench(service: Service, probes: list[tuple[bytes, str]]) -> None:
+    sending = uploads.bursts([probes[2]], 2)
+    sent = [*next(sending), *next(sending)]
+    known = [service.post("/", data=one.body, headers=uploads.HEADERS).headers.get("Cache-Status") for one in sent * 2]
+    assert known == [None] * 4 + ["facefleet; hit"] * 4

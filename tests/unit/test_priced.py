@@ -212,5 +212,5 @@ def test_the_memory_stays_small_however_long_it_runs(counts: list[int]) -> None:
         done += count
         _, memory = decide(seeing(count, done=done), memory, replace(TERMS, hold=1000.0), look * 0.05)
     assert len(memory.recent) <= PARTS + 1
-    assert len(memory.rates) == SURGE
+    assert len(memory.looks) == SURGE
     assert len(memory.peaks) <= TERMS.most + 1
