@@ -5,7 +5,8 @@
 
 Every file in the folder is a trace; what the bench makes of it, `controller.simulation.loads.for_bench` says. Besides
 there are one burst of 100 jobs, three of them 900 s apart, and a step from nothing to 50 jobs a second and back. The
-world: a second a job, boots of 45 ± 10 s, a least bill of 60 s, a second of waiting as dear as one of an instance.
+world: a second a job, boots of 45 ± 10 s, a least bill of 60 s, a second of waiting as dear as one of an instance; the
+controller looks each second, at days every five seconds.
 
 `j_lp`: what instances and waiting cost, to the fluid lower bound, of which no policy can be below; the mean of the
 seeds. `vs_best`: J, the mean of the seeds, to that of the trace's best policy. `mean_j_lp`: of all traces.
@@ -41,6 +42,8 @@ from controller.simulation.traces import Trace
 #: No single run takes so many seconds; waiting longer means that its process is gone.
 PATIENCE = 300.0
 LARGE_JOBS, LARGE_FLEET = 5_000_000, 5_000
+#: How often the controller looks, in hours and in days.
+HOURS_TICK, DAYS_TICK = 1.0, 5.0
 #: What the fluid bound is called among the policies' names.
 BOUND = "lower bound"
 
@@ -84,7 +87,8 @@ class Overall:
 
 def measure(task: Task) -> Outcome:
     """One policy with one load, or its bound."""
-    load, world = loads.load(task.trace, seed=task.seed), World()
+    load = loads.load(task.trace, seed=task.seed)
+    world = World(tick=DAYS_TICK if task.trace.seconds >= loads.DAY else HOURS_TICK)
     if task.policy == BOUND:
         return Outcome(task.trace.name, task.seed, BOUND, fluid_bound(load, world))
     run = simulate(load, POLICIES[task.policy], world, seed=task.seed)

@@ -12,8 +12,9 @@ from controller.levels import Level, Prices, held, levels_up_to, replay
 from controller.policy import UP, Observation, Plan, Policy, Terms
 from facefleet.model import InstanceState, WorkerState
 
-#: Looks of which most must see jobs arrive, before that is a surge and not a single burst.
-SURGE = 3
+#: Glances of which most must see jobs arrive, before that is a surge and not a single burst; and what share of a boot's
+#: time each takes.
+SURGE, GLANCE = 3, 1 / 15
 #: Standard deviations of a Poisson process by which it may be less than it seems.
 DOUBT = 2.0
 #: A surge is taken to bring, at most, so many times what it has brought already.
@@ -26,7 +27,7 @@ STEADY, PARTS = 10.0, 64
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 COUNTS_SETTLE = 90.0
 
-Looks = tuple[tuple[int, float], ...]
+Glances = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,15 @@ class Forecast:
 class Memory:
     """`arrived`: jobs in all, as far as counts told; `below_since`: since when they tell of fewer.
 
-    `looks`: (jobs, seconds) of the last ones; `recent`: (when, how many) lately. `trust`: share of what surges seemed to
-    bring that came, by the forecasts so far; `forecast`: one that is not due yet. `peaks`: (when, servers) that were
+    `glances`: (jobs, seconds) of the last ones; `recent`: (when, how many) lately. `trust`: share of what surges seemed
+    to bring that came, by the forecasts so far; `forecast`: one that is not due yet. `peaks`: (when, servers) that were
     worth having within the hold time, falling in both.
     """
 
     looked_at: float | None = None
     arrived: int = 0
     below_since: float | None = None
-    looks: Looks = ()
+    glances: Glances = ()
     recent: tuple[tuple[float, int], ...] = ()
     trust: float = 1.0
     forecast: Forecast | None = None
@@ -85,14 +86,14 @@ def _learned(memory: Memory, seen: Observation, terms: Terms, prices: Prices, no
     below_since = now if memory.below_since is None else memory.below_since
     settled = first or total >= memory.arrived or now - below_since > COUNTS_SETTLE
     levels = memory.levels if memory.levels and memory.levels[-1].servers == terms.most else levels_up_to(terms.most)
-    looks = (*memory.looks[1 - SURGE :], (jobs, seconds))
+    glances = _glances(memory.glances, jobs, seconds, prices.boot * GLANCE)
     arrived = total if settled else memory.arrived
-    trust, forecast = _lesson(memory, looks, arrived, prices.boot, now)
+    trust, forecast = _lesson(memory, glances, arrived, prices.boot, now)
     return Memory(
         now,
         arrived,
         None if settled else below_since,
-        looks,
+        glances,
         _recent(memory.recent, jobs, now, max(prices.boot, STEADY)),
         trust,
         forecast,
@@ -112,7 +113,15 @@ def _recent(recent: tuple[tuple[float, int], ...], jobs: int, now: float, span: 
     return (*recent, (now, jobs))
 
 
-def _lesson(memory: Memory, looks: Looks, arrived: int, boot: float, now: float) -> tuple[float, Forecast | None]:
+def _glances(glances: Glances, jobs: int, seconds: float, least: float) -> Glances:
+    """With this look; those shorter than so many seconds are one glance together."""
+    if glances and glances[-1][1] < least:
+        last_jobs, last_seconds = glances[-1]
+        return (*glances[:-1], (last_jobs + jobs, last_seconds + seconds))
+    return (*glances[1 - SURGE :], (jobs, seconds))
+
+
+def _lesson(memory: Memory, glances: Glances, arrived: int, boot: float, now: float) -> tuple[float, Forecast | None]:
     """The trust, once a forecast that is due was compared with what came; and the next one, made in a surge."""
     forecast, trust = memory.forecast, memory.trust
     if forecast is not None:
@@ -120,22 +129,22 @@ def _lesson(memory: Memory, looks: Looks, arrived: int, boot: float, now: float)
             return trust, forecast
         came = min(1.0, (arrived - forecast.arrived) / forecast.jobs)
         trust += LESSON * (max(0.0, came) - trust)
-    surge = _surge(looks)
+    surge = _surge(glances)
     return trust, Forecast(now, surge * boot, arrived) if surge else None
 
 
-def _surge(looks: Looks) -> float:
+def _surge(glances: Glances) -> float:
     """Jobs a second that go on arriving, at least; a single burst is none."""
-    if len(looks) < SURGE:
+    if len(glances) < SURGE:
         return 0.0
-    rate = median(jobs / seconds for jobs, seconds in looks)
-    return max(0.0, rate - DOUBT * math.sqrt(rate / sum(seconds for _, seconds in looks)))
+    rate = median(jobs / seconds for jobs, seconds in glances)
+    return max(0.0, rate - DOUBT * math.sqrt(rate / sum(seconds for _, seconds in glances)))
 
 
 def _wanted(seen: Observation, memory: Memory, prices: Prices, rate: float, now: float) -> int:
     """Servers for what will be left when one asked for now begins to work: of what waits, and what comes till then."""
     depth, boot = seen.depth, prices.boot
-    coming = min(memory.trust * _surge(memory.looks) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
+    coming = min(memory.trust * _surge(memory.glances) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
     left = (depth.visible + depth.in_flight / 2 + coming) * prices.service - _served(seen, boot, now)
     wanted = math.ceil(rate * prices.service + left / prices.drain) if left > 0 else 0
     up = seen.count(*UP)
