@@ -52,14 +52,20 @@ class Board:
         self._told: dict[str, object] = {}
         self._told_at = float("-inf")
         self._epoch = epoch
+        #: The last tick that did something: it is gone before anybody sees it.
+        self._deed: dict[str, object] | None = None
 
     def tell(self, status: Status) -> None:
+        if status.decision != "none":
+            self._deed = {"decision": status.decision, "reason": status.reason, "at": status.at}
         shown = {
             "instances": {state.value: count for state, count in status.instances.items()},
             "desired": status.desired,
             "max": status.most,
             "reason": status.reason,
             "workers": [{"id": w.id, "state": w.state, "jobs": w.jobs, "since": w.since} for w in status.workers],
+            "decision": status.decision,
+            "last": self._deed,
             "policy": status.policy,
             "epoch": self._epoch,
         }

@@ -212,7 +212,7 @@ class Result:
 class Instance:
     """A machine of the fleet (embedded: a process); `since` is when it entered its state.
 
-    `launched_at`: when it was launched, or started last; from then on it is paid for. `token`: what it was launched for.
+    `launched_at`: when it was launched, or started last; from then on it is paid for. `token`: what it came for.
     """
 
     id: str

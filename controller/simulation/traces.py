@@ -88,7 +88,7 @@ def _of_counts(path: Path, rows: list[tuple[float, float]]) -> Trace:
         raise BadTrace(f"{path} has fewer than two counts, so nobody knows for how long one is")
     moments, counts = np.array(rows).T
     starts, which = np.unique(moments, return_inverse=True)
-    jobs: Floats = np.bincount(which, counts)
+    jobs = np.bincount(which, counts).astype(float)
     if starts.size < 2:
         raise BadTrace(f"{path} has fewer than two counts of different moments, so nobody knows for how long one is")
     if not jobs.sum():

@@ -80,10 +80,15 @@ def json_line(look: Look) -> str:
 
 
 def line(look: Look) -> str:
-    at = time.strftime("%H:%M:%S", time.localtime(look.at))
     if look.fleet is None:
-        return f"{at}  {look.trouble}"
-    return "; ".join((f"{at}  {queue_in_words(look.fleet)}", fleet_in_words(look.fleet), look.fleet["reason"]))
+        return f"{_clock(look.at)}  {look.trouble}"
+    fleet = look.fleet
+    why = f"{fleet.get('decision', 'none')}: {fleet['reason']}"
+    return "; ".join((f"{_clock(look.at)}  {queue_in_words(fleet)}", fleet_in_words(fleet), why))
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def queue_in_words(fleet: Json) -> str:
@@ -101,7 +106,10 @@ def fleet_in_words(fleet: Json) -> str:
 
 def facts(fleet: Json) -> tuple[tuple[str, str], ...]:
     """Lines to show, each with its name; what no controller has told is left out."""
-    lines = [("queue", queue_in_words(fleet)), ("fleet", fleet_in_words(fleet)), ("reason", fleet["reason"])]
+    lines = [("queue", queue_in_words(fleet)), ("fleet", fleet_in_words(fleet))]
+    lines.append(("decision", f"{fleet.get('decision', 'none')}: {fleet['reason']}"))
+    if last := fleet.get("last"):
+        lines.append(("last deed", f"{_clock(last['at'])}  {last['decision']}: {last['reason']}"))
     if "policy" in fleet:
         spent = f"; cost so far {fleet['cost']:.4f}" if fleet["cost"] else ""
         lines.append(("policy", fleet["policy"] + spent))

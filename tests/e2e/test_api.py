@@ -25,7 +25,8 @@ from web_tier.router import ReplyRouter
 pytestmark = pytest.mark.slow
 
 RESULT = ["id", "filename", "status", "answer", "error", "faces", "gallery_version", "model", "timings"]
-FLEET = ["queue", "instances", "desired", "max", "reason", "workers", "policy", "epoch", "oldest", "cost"]
+FLEET = ["queue", "instances", "desired", "max", "reason", "workers", "decision", "last"]
+FLEET += ["policy", "epoch", "oldest", "cost"]
 FACE = ["box", "person", "name", "distance", "similarity", "threshold", "match", "attributes", "candidates"]
 
 

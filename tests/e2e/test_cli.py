@@ -188,7 +188,7 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is(service: Service) -> 
 def test_status_tells_queue_fleet_and_reason(service: Service) -> None:
     run = service.cli("status")
     assert run.returncode == 0
-    assert [line.split()[0] for line in run.stdout.splitlines()[:3]] == ["queue", "fleet", "reason"]
+    assert [line.split()[0] for line in run.stdout.splitlines()[:3]] == ["queue", "fleet", "decision"]
     fleet = json.loads(service.cli("status", "--json").stdout)
     assert fleet.keys() == service.fleet().keys()
 

@@ -92,4 +92,4 @@ def test_in_a_terminal_it_draws_the_fleet_and_its_curves_until_ctrl_c(service: S
         process.wait()
         os.close(terminal)
     words = drawn.decode(errors="ignore")
-    assert all(name in words for name in ("queue", "fleet", "reason", "policy", "desired", "▁"))
+    assert all(name in words for name in ("queue", "fleet", "decision", "policy", "desired", "▁"))
