@@ -39,6 +39,12 @@ class Queue(Protocol):
         dead-letter queue instead.
         """
 
+    def await_any(self, *, wait: float, stop: Event | None = None) -> bool:
+        """True as soon as a message may be received, which stays where it is; False as `receive` is empty.
+
+        Where nobody tells, as on SQS, it is always the latter.
+        """
+
     def ack(self, message: Message) -> bool:
         """Deletes it for good. False if the lease had ended: it will come, or has come, again."""
 

@@ -38,7 +38,7 @@ def status(settings: Settings, *, again: bool, every: float, as_json: bool) -> N
         click.echo(json.dumps(fleet))
         return
     for name, words in facts(fleet):
-        click.echo(f"{name:<8}{words}")
+        click.echo(f"{name:<11}{words}")
     if fleet["workers"]:
         Console().print(workers_table(fleet))
 

@@ -133,3 +133,27 @@ def test_the_depth_tells_since_when_the_oldest_waits(queue: Queue) -> None:
     queue.ack(first)
     assert queue.receive()
     assert queue.depth().oldest is None
+
+
+def test_one_that_may_be_received_is_told_and_left_where_it_is(queue: Queue) -> None:
+    assert not queue.await_any(wait=0.1)
+    queue.send("one")
+    assert queue.await_any(wait=PATIENCE)
+    (one,) = queue.receive()
+    assert one.receive_count == 1
+    assert not queue.await_any(wait=0.1), "what is in flight may not be received"
+
+
+def test_who_awaits_a_message_is_told_at_once(queue: Queue) -> None:
+    watched = Watched()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(timed_await, queue, watched)
+        assert watched.slept_over.wait(PATIENCE)
+        sent_at = time.monotonic()
+        queue.send("one")
+        assert waiting.result(PATIENCE) - sent_at < AT_ONCE
+
+
+def timed_await(queue: Queue, stop: Watched) -> float:
+    assert queue.await_any(wait=PATIENCE, stop=stop)
+    return time.monotonic()

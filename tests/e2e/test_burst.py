@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -83,6 +84,15 @@ def test_a_hundred_uploads_from_zero_get_each_its_own_answer(
     assert peak == 2
     until(service.is_idle, say="fleet and queues back at zero")
     assert not service.workers()
+
+
+def test_work_that_comes_to_an_empty_queue_does_not_wait_for_the_next_tick(
+    start_service: Callable[..., Service],
+) -> None:
+    service = start_service(TICK="30")
+    started = time.monotonic()
+    assert upload(service.url, "test_00.jpg", nobody()).text == "test_00:unknown"
+    assert time.monotonic() - started < 25
 
 
 def test_two_web_tiers_never_swallow_each_others_answers(

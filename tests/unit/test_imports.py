@@ -34,7 +34,7 @@ TIERS = ("web_tier", "app_tier", "controller")
 #: Each third-party library, and where alone it is imported.
 HOMES = {
     "PIL": ("facefleet.imagefile", "facefleet.recognition.images", "facefleet.recognition.proposals"),
-    "apscheduler": ("controller.__main__",),
+    "apscheduler": ("controller.leading",),
     "cachetools": ("web_tier.cache",),
     "click": ("facefleet.cli", "bench"),
     "dlib": tuple(f"facefleet.recognition.{module}" for module in ("detector", "encoder", "network")),

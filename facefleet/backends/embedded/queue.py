@@ -1,16 +1,20 @@
 """A queue with SQS's rules in one SQLite file; a queue and its dead letters share the file, so a move is atomic."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from threading import Event
+from typing import TypeVar
 from uuid import uuid4
 
 from facefleet.backends.embedded.bell import Bell
 from facefleet.backends.embedded.sqlite import Database, now
 from facefleet.errors import TooLarge
 from facefleet.model import Depth, Message
+
+T = TypeVar("T")
 
 #: A bell may be missed when the machine sleeps; this long a receiver sleeps at most.
 FALLBACK_POLL = 1.0
@@ -129,20 +133,30 @@ class SqliteQueue:
         messages = self._take(limit)
         if messages or wait <= 0:
             return messages
+        return self._awaited(lambda: self._take(limit), wait, stop)
+
+    def await_any(self, *, wait: float, stop: Event | None = None) -> bool:
+        return self._awaited(self._any_visible, wait, stop)
+
+    def _awaited(self, look: Callable[[], T], wait: float, stop: Event | None) -> T:
+        """What a look finds, as soon as that is something."""
         deadline = time.monotonic() + wait
         with self._file.bell.listen() as ear:
-            while not (messages := self._take(limit)):
+            while not (found := look()):
                 left = deadline - time.monotonic()
                 if left <= 0 or (stop and stop.is_set()):
                     break
                 ear.wait(min(left, self._until_next()), stop)
-        return messages
+        return found
+
+    def _any_visible(self) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(ANY_VISIBLE, {"queue": self.name, "now": now()}).fetchone() is not None
 
     def _take(self, limit: int) -> list[Message]:
-        with self._database.read() as connection:
-            # Most looks find nothing: those need no write lock.
-            if not connection.execute(ANY_VISIBLE, {"queue": self.name, "now": now()}).fetchone():
-                return []
+        # Most looks find nothing: those need no write lock.
+        if not self._any_visible():
+            return []
         with self._database.write(durable=False) as connection:
             self._file.forget(connection)
             self._redrive(connection)

@@ -1,0 +1,63 @@
+"""A controller put together, of what the settings say."""
+
+from collections.abc import Callable
+from typing import Any
+
+from controller.classic import CLASSIC
+from controller.ledger import Ledger
+from controller.policy import Policy, Terms
+from controller.priced import PRICED
+from controller.reconcile import Controller
+from controller.steps import Limits
+from controller.workers import heartbeats
+from facefleet.ports import Backend
+from facefleet.settings import Settings
+
+HOUR = 3600.0
+POLICIES: dict[str, Policy[Any]] = {policy.name: policy for policy in (PRICED, CLASSIC)}
+#: Seconds that an instance takes to come, until it was measured: a process, and EC2 (cold, 2021).
+EXPECTED_BOOT = {"embedded": 1.0}
+EC2_BOOT = 25.0
+
+
+def controller_of(
+    backend: Backend,
+    settings: Settings,
+    save: Callable[[Ledger], None],
+    tell: Callable[..., None],
+    ledger: Ledger,
+    assure: Callable[[], object] = lambda: None,
+) -> Controller:
+    terms = Terms(
+        settings.min_instances,
+        settings.instances_at_most,
+        settings.scale_in_after,
+        settings.wait_price,
+        settings.least_seconds_billed,
+    )
+    return Controller(
+        backend.requests.depth,
+        backend.fleet,
+        lambda: heartbeats(backend.blobs),
+        save,
+        tell,
+        POLICIES[settings.policy],
+        terms,
+        limits_of(settings),
+        ledger=ledger,
+        assure=assure,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    budget, price = settings.budget_per_hour, settings.instance_price
+    return Limits(
+        pool=settings.instance_name,
+        launches_per_tick=settings.launches_per_tick,
+        budget=None if budget is None else budget / price * HOUR,
+        pending=settings.boot_timeout,
+        draining=settings.drain_timeout,
+        boot=EXPECTED_BOOT.get(settings.backend, EC2_BOOT),
+        price=price,
+        log=str(settings.data / "fleet" / "workers.log") if settings.backend == "embedded" else "",
+    )
