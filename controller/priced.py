@@ -45,7 +45,7 @@ class Memory:
 
     `glances`: (jobs, seconds) of the last ones; `recent`: (when, how many) lately. `trust`: share of what surges seemed
     to bring that came, by the forecasts so far; `forecast`: one that is not due yet. `peaks`: (when, servers) that were
-    worth having within the hold time, falling in both.
+    in use or worth having within the hold time, falling in both.
     """
 
     looked_at: float | None = None
@@ -68,7 +68,8 @@ def decide(seen: Observation, memory: Memory, terms: Terms, now: float) -> tuple
     up = seen.count(*UP)
     rate = sum(jobs for _, jobs in memory.recent) / max(boot, STEADY)
     wanted = _wanted(seen, memory, prices, rate, now)
-    worth = max(held(memory.levels, up, now), math.ceil(rate * service))
+    in_use = min(seen.depth.backlog, up)
+    worth = max(held(memory.levels, up, now), math.ceil(rate * service), in_use)
     peaks = (*(peak for peak in memory.peaks if 0 <= now - peak[0] <= terms.hold and peak[1] > worth), (now, worth))
     desired = min(max(wanted, peaks[0][1], terms.least), terms.most)
     room = terms.most - up - seen.count(InstanceState.DRAINING, InstanceState.STOPPING)

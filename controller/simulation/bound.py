@@ -26,7 +26,7 @@ from controller.simulation.loads import Load
 from controller.simulation.traces import Floats
 
 #: A program of more slots takes more than some seconds.
-MOST_SLOTS = 6_000
+MOST_SLOTS = 8_000
 #: How much longer than a fleet at its most needs, in bills or boots: smaller fleets may be cheaper.
 LONGER = 3.0
 
@@ -93,7 +93,7 @@ def _slots(load: Load, services: Floats, world: World) -> Slots:
     boot = _least_boot(world)
     shortest = max(0.0, world.least_bill - boot)
     end = _end(np.maximum(load.arrivals, boot), services, load.most) + LONGER * max(world.least_bill, boot)
-    length = max(end / MOST_SLOTS, float(services.min()))
+    length = max(end / MOST_SLOTS, float(services.min()) / 2)
     whole = int(shortest / length)
     # A shortest stay is whole slots, for of a part nothing would count.
     length = shortest / whole if whole else length
