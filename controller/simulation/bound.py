@@ -93,7 +93,7 @@ def _slots(load: Load, services: Floats, world: World) -> Slots:
     boot = _least_boot(world)
     shortest = max(0.0, world.least_bill - boot)
     end = _end(np.maximum(load.arrivals, boot), services, load.most) + LONGER * max(world.least_bill, boot)
-    length = max(end / MOST_SLOTS, float(services.min()) / 2)
+    length = max(end / MOST_SLOTS, float(services.min()))
     whole = int(shortest / length)
     # A shortest stay is whole slots, for of a part nothing would count.
     length = shortest / whole if whole else length

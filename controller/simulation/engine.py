@@ -108,15 +108,15 @@ def _run(cloud: Cloud, tick: Callable[[float], Plan], every: float, progress: Ca
     while True:
         now = BEGINNING + number * every
         cloud.run_to(now)
+        idle = not is_anybody_up(cloud.instances()) and not cloud.crowd.waiting(now)
         tick(now)
-        anybody = is_anybody_up(cloud.instances())
-        if cloud.crowd.through and (not anybody or now > last + PATIENCE):
+        if cloud.crowd.through and (idle or now > last + PATIENCE):
             return now
         number += 1
         if number % WORD_EVERY == 0:
             progress(min(1.0, (now - BEGINNING) / max(last - BEGINNING, every)))
-        if not anybody and not cloud.crowd.waiting(now):
-            # Nobody and nothing is there: on to the last tick before the next job.
+        if idle and not is_anybody_up(cloud.instances()):
+            # Nobody and nothing was there, and that was seen: on to the last tick before the next job.
             number = max(number, ceil((cloud.crowd.next_arrival - BEGINNING) / every) - 1)
 
 

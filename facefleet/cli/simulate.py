@@ -63,6 +63,11 @@ WORLD = (
     _number("--service", USUAL.service, "Seconds of a job.", above=0.0),
     _number("--least-bill", USUAL.least_bill, "Seconds that an instance costs at the least."),
     _number("--wait-price", USUAL.wait_price, "Worth of a job's second of waiting, in seconds of an instance."),
+    click.option(
+        "--warm", default=USUAL.warm, show_default=True, type=click.IntRange(min=0), help="Instances of a warm pool."
+    ),
+    _number("--warm-boot", USUAL.warm_boot, "Seconds from the start of one of those until a worker works."),
+    _number("--stop", USUAL.stop, "Seconds that an instance takes to stop, on its way back to the warm pool."),
     _number("--lag", USUAL.lag, "Seconds by which the queue's counts are old."),
     _number("--no-capacity", USUAL.no_capacity, "Share of launches that the cloud has no instance for.", top=0.95),
     _number("--throttled", USUAL.throttled, "Share of calls that the cloud turns down.", top=0.95),

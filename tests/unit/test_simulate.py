@@ -69,6 +69,14 @@ def test_loads_are_made_at_the_rate_asked_for(run: Run, made: str) -> None:
     assert json.loads(done.stdout)["jobs"] == pytest.approx(43_200, rel=0.05)
 
 
+def test_a_warm_pool_shortens_the_wait(run: Run) -> None:
+    cold, warm = (
+        json.loads(run("burst", *pool, "--json").stdout) for pool in ([], ["--warm", 19, "--warm-boot", 5, "--stop", 9])
+    )
+    assert (warm["warm"], warm["warm_boot"], warm["stop"]) == (19, 5.0, 9.0)
+    assert warm["policies"]["priced"]["wait_p50"] < cold["policies"]["priced"]["wait_p50"] - 20
+
+
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_a_picture_is_drawn(run: Run, trace: Path, tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"fleet.{ending}"
