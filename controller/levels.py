@@ -63,7 +63,7 @@ class Record:
 class Level:
     """So many servers. `waiting`: jobs in its virtual queue, since `began`; `relief`: servers launched to help it.
 
-    `needed_at`: when it was needed last; `saved`: what it saved in the need under way.
+    `needed_at`: when jobs came last that needed it; `saved`: what it saved in the need under way.
     """
 
     servers: int
@@ -95,7 +95,8 @@ def replay(levels: tuple[Level, ...], arrivals: int, seconds: float, now: float,
             after, cost = _queued(level, arrivals, seconds, now, prices)
         if waited_below:
             saving = (below_cost - cost) / (level.servers - below.servers)
-            after = _needed(after, saving, now - seconds, now, ended=not below.waiting, prices=prices)
+            at = now if arrivals else level.needed_at
+            after = _needed(after, saving, now - seconds, at, ended=not below.waiting, prices=prices)
         waited_below = after.waiting > 0 or level.waiting > 0
         below, below_cost = after, cost
         replayed.append(after)
@@ -105,7 +106,7 @@ def replay(levels: tuple[Level, ...], arrivals: int, seconds: float, now: float,
 def held(levels: tuple[Level, ...], up: int, now: float) -> int:
     """How many servers are worth having for what may come: those up are kept longer than others are launched."""
     launched = next((one.servers for one in reversed(levels) if now - one.needed_at < one.record.hold), 0)
-    kept = next((one.servers for one in reversed(levels) if one.needed or now - one.needed_at < one.record.keep), 0)
+    kept = next((one.servers for one in reversed(levels) if now - one.needed_at <= one.record.keep), 0)
     return max(launched, min(kept, up))
 
 
@@ -129,14 +130,14 @@ def _queued(level: Level, arrivals: int, seconds: float, now: float, prices: Pri
     return after, cost
 
 
-def _needed(level: Level, saving: float, since: float, now: float, *, ended: bool, prices: Prices) -> Level:
-    """The level below had jobs waiting in these seconds."""
+def _needed(level: Level, saving: float, since: float, at: float, *, ended: bool, prices: Prices) -> Level:
+    """The level below had jobs waiting in the seconds since then, and some that came `at` last."""
     record, saved = level.record, saving + (level.saved if level.needed else 0.0)
     if not level.needed and record.needs:
         record = _with_gap(record, since - level.needed_at)
     if ended:
         record = _with_need(record, saved, prices)
-    return Level(level.servers, level.waiting, level.began, level.relief, not ended, now, saved, record)
+    return Level(level.servers, level.waiting, level.began, level.relief, not ended, at, saved, record)
 
 
 def _with_gap(record: Record, seconds: float) -> Record:

@@ -46,7 +46,7 @@ WORLDS = st.builds(
     World,
     boot=st.floats(5, 60),
     boot_spread=st.floats(0, 20),
-    service=st.floats(0.1, 20),
+    service=st.floats(0.5, 20),
     least_bill=st.floats(0, 90),
     wait_price=st.floats(0, 5),
 )
@@ -86,6 +86,12 @@ def test_waiting_that_is_worth_nothing_costs_nothing() -> None:
     # One instance does it all: a hundred seconds of work, and at most the shortest boot.
     assert 100.0 <= free <= 125.0
     assert dear > 10 * free
+
+
+def test_a_warm_pool_s_shorter_boot_counts_for_all() -> None:
+    cold, warm = (fluid_bound(load_of(*[0.0] * 100, most=100), World(warm=pool, warm_boot=5.0)) for pool in (0, 1))
+    # A hundred jobs wait for 20 seconds less, at most.
+    assert cold - 2000 < warm < cold - 500
 
 
 def test_fewer_instances_make_it_dearer() -> None:
