@@ -22,6 +22,8 @@ FADING = 0.95
 NEEDS = 20.0
 #: Starts whose cost a further server must save, at least, to be launched for what is expected only.
 LEAP = 1.0
+#: Before any clock's time, and yet a number in JSON.
+LONG_AGO = -1e12
 #: Levels lie one apart up to this size of fleet, then by a twelfth of it more each.
 FINE, COARSE = 12, 0.12
 
@@ -71,7 +73,7 @@ class Level:
     began: float = 0.0
     relief: float = 0.0
     needed: bool = False
-    needed_at: float = 0.0
+    needed_at: float = LONG_AGO
     saved: float = 0.0
     record: Record = Record()
 
