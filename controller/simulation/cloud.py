@@ -96,7 +96,8 @@ class Cloud:
             raise NoCapacity(f"there is no {offer} left")
         id = self._launched[token] = f"i-{next(self._numbers)}"
         boot, spread = self._world.boot, 2 * self._world.boot_spread
-        seconds = min(max(self._chance.gauss(boot, self._world.boot_spread), boot - spread), boot + spread)
+        least = max(0.0, boot - spread)
+        seconds = min(max(self._chance.gauss(boot, self._world.boot_spread), least), boot + spread)
         self._come_up(Instance(id, PENDING, self.now, self.now, Start.LAUNCH, token), seconds)
         return id
 
