@@ -6,7 +6,7 @@
 Every file in the folder is a trace; what the bench makes of it, `controller.simulation.loads.for_bench` says. Besides
 there are one burst of 100 jobs, three of them 900 s apart, and a step from nothing to 50 jobs a second and back. The
 world: a second a job, boots of 45 ± 10 s, a least bill of 60 s, a second of waiting as dear as one of an instance; the
-controller looks each second, at days every five seconds.
+controller looks each second, at days every five seconds. What a boot takes it does not know before the first has ended.
 
 `j_lp`: what instances and waiting cost, to the fluid lower bound, of which no policy can be below; the mean of the
 seeds. `vs_best`: J, the mean of the seeds, to that of the trace's best policy. `mean_j_lp`: of all traces.

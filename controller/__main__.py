@@ -2,14 +2,13 @@
 
 import argparse
 import logging
-import socket
 import time
 
 from controller.arrivals import Arrivals
 from controller.leading import lead, stand_by
 from controller.policy import Plan
 from controller.store import Store
-from controller.wiring import controller_of
+from controller.wiring import controller_of, holder_of
 from facefleet.backends import connect
 from facefleet.entry import entry_point
 from facefleet.errors import ServiceError
@@ -30,7 +29,7 @@ def main(settings: Settings) -> None:
         watch(backend, settings, arrived)
         return
     with backend.only_one("controller"):
-        store = Store(backend.blobs, socket.gethostname(), time.time)
+        store = Store(backend.blobs, holder_of(settings), time.time)
         ledger = stand_by(store, arrived)
         if ledger is not None:
             lead(backend, settings, store, ledger, arrived, finish=arguments.finish)

@@ -141,6 +141,11 @@ class Actor:
             return None
         return intent
 
+    def forget_times(self) -> None:
+        """After the clock was set back."""
+        self.calls.backoffs, self.exclusions = {}, {}
+        self._ended, self._retired, self.draining_since = {}, {}, {}
+
     def forget(self, ledger: Ledger) -> None:
         """What was asked of instances that are gone, or are not on their way out any more: they live anew."""
         members = ledger.members

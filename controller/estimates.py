@@ -85,6 +85,9 @@ class Bill:
         return sum(seconds for _, seconds in self.minutes)
 
     def adding(self, seconds: float, now: float) -> "Bill":
+        """What came to be paid since `at`. Of a longer time, as after a sleep, each minute gets its share."""
+        if self.at and now - self.at > 2 * MINUTE:
+            return self._spread(seconds, now)
         minute, minutes = int(now // MINUTE), self.minutes
         if seconds:
             if minutes and minutes[-1][0] == minute:
@@ -94,6 +97,14 @@ class Bill:
         if minutes and minutes[0][0] <= minute - HOUR_MINUTES:
             minutes = tuple(m for m in minutes if m[0] > minute - HOUR_MINUTES)
         return Bill(self.total + seconds, now, minutes)
+
+    def _spread(self, seconds: float, now: float) -> "Bill":
+        first, last = int(self.at // MINUTE) + 1, int(now // MINUTE)
+        share, oldest = seconds / (last - first + 1), last - HOUR_MINUTES + 1
+        kept = tuple(m for m in self.minutes if m[0] >= oldest)
+        return Bill(
+            self.total + seconds, now, kept + tuple((minute, share) for minute in range(max(first, oldest), last + 1))
+        )
 
 
 def running_costs(instances: Iterable[Instance], since: float, now: float, least_bill: float) -> float:

@@ -33,6 +33,8 @@ MINUTE, HOUR = 60.0, 3600.0
 DAY = 24 * HOUR
 #: How soon the client of a dead letter is told.
 DEAD_LETTERS_EVERY = 2.0
+#: How often one looks whether the clock was set back, and by how much it must be.
+CLOCK_EVERY, CLOCK_STEP = 5.0, 1.0
 #: How often one that stands by looks whether it may lead.
 STAND_BY = 1.0
 
@@ -80,8 +82,15 @@ def lead(
     log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
     look_now = partial(os.kill, os.getpid(), signal.SIGUSR1)
     threading.Thread(target=wake, args=(backend.requests, look_now, settings.tick), name="wake", daemon=True).start()
-    while arrived.next() in LOOK_NOW:
-        scheduler.modify_job(TICK, next_run_time=datetime.now(UTC))
+    ahead = time.time() - time.monotonic()
+    while (signal_number := arrived.next(within=CLOCK_EVERY)) in (None, *LOOK_NOW):
+        # The scheduler waits for times by the clock: one that is set back would have it wait for as long.
+        if (since := time.time() - time.monotonic()) < ahead - CLOCK_STEP:
+            for job in scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+        elif signal_number is not None:
+            scheduler.modify_job(TICK, next_run_time=datetime.now(UTC))
+        ahead = since
     if finish and led.lost is None:
         await_empty(backend.requests, settings)
     # Waits for the tick in hand: none is cut off between two calls.

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -84,6 +84,15 @@ class Ledger:
     def is_as(self, other: "Ledger") -> bool:
         """Whether a successor would do the same with either. Parts that did not change are the same objects."""
         return self.intents is other.intents and self.members is other.members and self.attempts is other.attempts
+
+    def not_after(self, now: float) -> "Ledger":
+        """With no time of the future in it."""
+        intents = (replace(i, asked_at=min(i.asked_at, now), answered_at=min(i.answered_at, now)) for i in self.intents)
+        members = {
+            id: replace(m, asked_at=min(m.asked_at, now), going_since=min(m.going_since, now))
+            for id, m in self.members.items()
+        }
+        return replace(self, intents=tuple(intents), members=members)
 
 
 def token_for(pool: str, slot: int, attempt: int, offer: str) -> str:

@@ -107,8 +107,8 @@ def replay(levels: tuple[Level, ...], arrivals: int, seconds: float, now: float,
 
 def held(levels: tuple[Level, ...], up: int, now: float) -> int:
     """How many servers are worth having for what may come: those up are kept longer than others are launched."""
-    launched = next((one.servers for one in reversed(levels) if now - one.needed_at < one.record.hold), 0)
-    kept = next((one.servers for one in reversed(levels) if now - one.needed_at <= one.record.keep), 0)
+    launched = next((one.servers for one in reversed(levels) if 0 <= now - one.needed_at < one.record.hold), 0)
+    kept = next((one.servers for one in reversed(levels) if 0 <= now - one.needed_at <= one.record.keep), 0)
     return max(launched, min(kept, up))
 
 
@@ -135,7 +135,7 @@ def _queued(level: Level, arrivals: int, seconds: float, now: float, prices: Pri
 def _needed(level: Level, saving: float, since: float, at: float, *, ended: bool, prices: Prices) -> Level:
     """The level below had jobs waiting in the seconds since then, and some that came `at` last."""
     record, saved = level.record, saving + (level.saved if level.needed else 0.0)
-    if not level.needed and record.needs:
+    if not level.needed and record.needs and since >= level.needed_at:
         record = _with_gap(record, since - level.needed_at)
     if ended:
         record = _with_need(record, saved, prices)

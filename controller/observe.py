@@ -1,9 +1,10 @@
 """Looking, and learning from what is seen."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from controller.backoff import Chance
-from controller.estimates import running_costs
+from controller.backoff import Chance, FailedStarts
+from controller.estimates import Bill, running_costs
 from controller.ledger import Ledger, Member
 from controller.policy import Observation, Terms
 from controller.remedies import SILENT_FOR
@@ -19,7 +20,10 @@ LAGS = 4
 
 
 class Observer:
-    """What was seen last, and what all looks together taught. `boots`: of those that came to work at the last look."""
+    """What was seen last, and what all looks together taught. `boots`: of those that came to work at the last look.
+
+    `watching_since`: since when nothing kept us from hearing the workers, nor them from being heard.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class Observer:
         self.boots: tuple[tuple[Start, float], ...] = ()
         self.roll = Roll((), ledger, {})
         self._listed_at: float | None = None
-        self._watching_since = 0.0
+        self.watching_since = 0.0
         self._gone: dict[str, tuple[float, Member]] = {}
 
     def look(self, ledger: Ledger, now: float) -> Roll:
@@ -52,7 +56,7 @@ class Observer:
         self.roll = call_roll(self._as_look(now), ledger)
         # After a pause, a machine that slept with its workers has yet to hear them.
         if self._listed_at is None or not 0 <= now - self._listed_at < SILENT_FOR / 2:
-            self._watching_since = now
+            self.watching_since = now
         self._listed_at = now
         self._remember(self.roll, now)
         # Those that others saw at work before us tell nothing of what is done from now on.
@@ -62,6 +66,12 @@ class Observer:
         self.workers = tuple(w for w in workers if w.id in members or now - w.at < SHOWN)
         self._learn(self.roll, now)
         return self.roll
+
+    def forget_times(self, now: float) -> None:
+        """After the clock was set back."""
+        self.bill, self.starts = Bill(self.bill.total), FailedStarts()
+        self.roll, self._gone = replace(self.roll, absent={}), {}
+        self.watching_since = now
 
     def observation(self, depth: Depth, instances: tuple[Instance, ...]) -> Observation:
         kind = Start.POOL if any(one.state is InstanceState.STOPPED for one in instances) else Start.LAUNCH
@@ -77,7 +87,13 @@ class Observer:
 
     def boot(self, kind: Start) -> float:
         boot = self.estimates.boot(kind)
-        return boot.mean if boot.count else self._limits.boot
+        return boot.mean if boot.count else max(self._limits.boot, self._longest_pending())
+
+    def _longest_pending(self) -> float:
+        """Seconds for which somebody is on the way already: it takes that long at least."""
+        now = self._listed_at or 0.0
+        pending = (now - one.launched_at for one in self.roll.instances if one.state is InstanceState.PENDING)
+        return max(pending, default=0.0)
 
     def gave_up(self, asked_at: float, now: float) -> None:
         """One asked for then never came to work."""
@@ -85,7 +101,7 @@ class Observer:
 
     def silent(self, now: float) -> list[str]:
         """Running instances whose workers said nothing for long, while we listened."""
-        if now - self._watching_since <= SILENT_FOR:
+        if now - self.watching_since <= SILENT_FOR:
             return []
         members = self.roll.ledger.members
         # Not one that has just been started again: what it said last, it said in an earlier life.

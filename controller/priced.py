@@ -21,6 +21,8 @@ DOUBT = 2.0
 LASTING = 6.0
 #: Share of what the last surge taught in the trust in the next.
 LESSON = 0.25
+#: A machine that slept, or a controller that was not there, tells nothing of when jobs came meanwhile.
+LONGEST_LOOK = 30.0
 #: Seconds over which, at least, the rate of arrivals is taken; and into how many parts they are told.
 STEADY, PARTS = 10.0, 64
 #: SQS's counts may be a minute old and jump meanwhile; what lacks for longer was purged, or nobody counted its end.
@@ -75,14 +77,14 @@ def decide(seen: Observation, memory: Memory, terms: Terms, now: float) -> tuple
     room = terms.most - up - seen.count(InstanceState.DRAINING, InstanceState.STOPPING)
     launch = max(0, min(desired - up, room))
     retire = () if seen.depth.visible else _idle_and_paid(seen, up - desired, terms, now)
-    plan = Plan(desired, launch, retire, _reason(seen, rate, wanted, desired, launch, len(retire)))
+    plan = Plan(desired, launch, retire, _reason(seen, rate, wanted, peaks[0][1], launch, len(retire)))
     return plan, replace(memory, peaks=peaks)
 
 
 def _learned(memory: Memory, seen: Observation, terms: Terms, prices: Prices, now: float) -> Memory:
     """With what came since the last look."""
     total, first = seen.depth.backlog + seen.done, memory.looked_at is None
-    seconds = 1.0 if memory.looked_at is None else max(now - memory.looked_at, 1e-3)
+    seconds = 1.0 if memory.looked_at is None else min(max(now - memory.looked_at, 1e-3), LONGEST_LOOK)
     jobs = seen.depth.backlog if first else max(0, total - memory.arrived)
     below_since = now if memory.below_since is None else memory.below_since
     settled = first or total >= memory.arrived or now - below_since > COUNTS_SETTLE
@@ -176,19 +178,22 @@ def _idle_and_paid(seen: Observation, count: int, terms: Terms, now: float) -> t
     paid = [
         one
         for one in seen.instances
-        if one.state is InstanceState.RUNNING and one.id in idle and now - one.launched_at >= terms.least_bill
+        if one.state is InstanceState.RUNNING
+        and one.id in idle
+        # One of the future has a clock set back since.
+        and not 0 <= now - one.launched_at < terms.least_bill
     ]
     paid.sort(key=lambda one: (-one.launched_at, one.id))
     return tuple(one.id for one in paid[:count])
 
 
-def _reason(seen: Observation, rate: float, wanted: int, desired: int, launch: int, retire: int) -> str:
+def _reason(seen: Observation, rate: float, wanted: int, worth: int, launch: int, retire: int) -> str:
     asks = f"backlog {seen.depth.backlog}, {rate:.1f} jobs/s, boots of {seen.boot:.1f} s: {wanted} to work it off"
+    if worth > wanted:
+        asks = f"{asks}, {worth} worth having"
     if launch:
         return f"{asks}; launching {launch}"
-    if retire:
-        return f"{asks}; retiring {retire}, idle and used up"
-    return f"{asks}; keeping {desired}" if desired > wanted else asks
+    return f"{asks}; retiring {retire}, idle and used up" if retire else asks
 
 
 PRICED = Policy("priced", decide, Memory())

@@ -60,6 +60,7 @@ class Controller:
 
     def tick(self, now: float) -> Plan:
         """What was done; raises `Conflict` if another controller leads now, and nothing else that the outside does."""
+        self._mind_the_clock(now)
         try:
             plan, may_come = self._decided(now)
         except ServiceError as e:
@@ -70,6 +71,16 @@ class Controller:
             plan = _in_words(plan, may_come)
         self._conclude(plan, now)
         return plan
+
+    def _mind_the_clock(self, now: float) -> None:
+        """A clock that was set back leaves times of the future behind, for which everything would wait."""
+        if now >= self._observer.bill.at:
+            return
+        log.warning("the clock was set back: what was remembered by time is forgotten")
+        self.ledger = self.ledger.not_after(now)
+        self._memory = self._policy.fresh
+        self._observer.forget_times(now)
+        self._actor.forget_times()
 
     def look(self, now: float) -> Plan:
         """What would be done; raises `ServiceError` where the fleet cannot be read."""
@@ -129,9 +140,9 @@ class Controller:
     def _overdue(self, listed: Sequence[Instance], now: float) -> list[str]:
         """Those to be ended; who never came to work is one more failed start."""
         members, observer = self.ledger.members, self._observer
-        patience = max(self._limits.pending, PATIENCE * max(observer.boot(kind) for kind in Start))
+        patience = max(self._limits.pending, PATIENCE * max(observer.estimates.boot(kind).mean for kind in Start))
         allowed = Allowed(patience, self._limits.draining)
-        late = overdue(listed, self.ledger, self._actor.draining_since, allowed, now)
+        late = overdue(listed, self.ledger, self._actor.draining_since, allowed, observer.watching_since, now)
         for id in late:
             if not (members[id].heard or members[id].going_since):
                 observer.gave_up(members[id].asked_at, now)
@@ -147,6 +158,8 @@ class Controller:
             raise
         except ServiceError as e:
             self._actor.calls.note(e)
+            # Where we cannot write, workers cannot either, and are silent through no fault of their own.
+            self._observer.watching_since = now
             return before
         self._saved, self._saved_at = ledger, now
         return ledger
@@ -162,6 +175,7 @@ class Controller:
             self._tell(self._status(plan, decision, now))
         except ServiceError as e:
             self._actor.calls.note(e)
+            self._observer.watching_since = now
 
     def _status(self, plan: Plan, decision: str, now: float) -> Status:
         observer = self._observer

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.ledger import Ledger, Member
-from facefleet.model import Heartbeat, Instance, InstanceState
+from facefleet.model import Instance, InstanceState
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: A worker repeats its heartbeat every five seconds, and ends an image that takes it two minutes by itself.
@@ -27,17 +27,23 @@ class Allowed:
 
 
 def overdue(
-    listed: Iterable[Instance], ledger: Ledger, draining_since: Mapping[str, float], allowed: Allowed, now: float
+    listed: Iterable[Instance],
+    ledger: Ledger,
+    draining_since: Mapping[str, float],
+    allowed: Allowed,
+    watching_since: float,
+    now: float,
 ) -> list[str]:
     """Who is longer in a state than is allowed, by what the list says.
 
-    `draining_since`: of those that were asked to drain and are listed as running on, when they were.
+    `draining_since`: of those that were asked to drain and are listed as running on, when they were. Nothing counts of
+    the time before `watching_since`: a laptop that slept did so with its workers.
     """
     return [
         one.id
         for one in listed
         if (one.state is not RUNNING or _is_special(ledger.members.get(one.id), one))
-        and _is_overdue(one, ledger.members[one.id], draining_since, allowed, now)
+        and _is_overdue(one, ledger.members[one.id], draining_since, allowed, watching_since, now)
     ]
 
 
@@ -46,20 +52,19 @@ def _is_special(member: Member | None, one: Instance) -> bool:
 
 
 def _is_overdue(
-    one: Instance, member: Member, draining_since: Mapping[str, float], allowed: Allowed, now: float
+    one: Instance,
+    member: Member,
+    draining_since: Mapping[str, float],
+    allowed: Allowed,
+    watching_since: float,
+    now: float,
 ) -> bool:
     if one.state is STOPPED:
         return False
     if one.state is STOPPING:
-        return now - one.since > allowed.stopping
+        return now - max(one.since, watching_since) > allowed.stopping
     if one.state is DRAINING:
-        return now - one.since > allowed.draining
+        return now - max(one.since, watching_since) > allowed.draining
     if not member.heard:
-        return now - max(one.launched_at, member.asked_at) > allowed.pending
-    return bool(member.going_since) and now - draining_since.get(one.id, now) > allowed.draining
-
-
-def silent(workers: Iterable[Heartbeat], listed: Iterable[Instance], now: float) -> list[str]:
-    """Running instances whose workers said nothing for long."""
-    quiet = {worker.id for worker in workers if now - worker.at > SILENT_FOR}
-    return [one.id for one in listed if one.id in quiet and one.state is RUNNING] if quiet else []
+        return now - max(one.launched_at, member.asked_at, watching_since) > allowed.pending
+    return bool(member.going_since) and now - max(draining_since.get(one.id, now), watching_since) > allowed.draining

@@ -59,10 +59,15 @@ def call_roll(look: Look, ledger: Ledger) -> Roll:
         _written(ledger, members, gone, kept, lost),
         absent,
         gone,
-        booted=tuple(m for id, m in news.items() if m.heard and not (id in before and before[id].heard)),
+        booted=tuple(m for id, m in news.items() if m.heard and not _was_heard(look, before, id)),
         failed=_failed(gone, lost, look.beats),
         started=sum(m.launched_at != _paid(before, id) for id, m in news.items()),
     )
+
+
+def _was_heard(look: Look, before: Mapping[str, Member], id: str) -> bool:
+    known = before.get(id) or look.gone.get(id)
+    return known is not None and known.heard
 
 
 def _listed(look: Look, ledger: Ledger) -> tuple[list[Instance], dict[str, Member]]:

@@ -32,7 +32,8 @@ class Lease:
 
     def taken(self, holder: str, now: float) -> "Lease | None":
         """By this one from now on; None while it is another's."""
-        if self.holder not in ("", holder) and now < self.until:
+        # One that ends later than any could was given by a clock that was set back since.
+        if self.holder not in ("", holder) and now < self.until <= now + LEASE:
             return None
         return Lease(holder, self.epoch + 1, now + LEASE)
 

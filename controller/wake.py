@@ -20,6 +20,6 @@ def wake(requests: Queue, look: Callable[[], object], pause: float) -> None:
             if not requests.depth().backlog and requests.await_any(wait=MAX_WAIT):
                 time.sleep(GATHER)
                 look()
-        except ServiceError as e:
+        except (ServiceError, OSError) as e:
             log.warning("nobody is woken: %s", e)
         time.sleep(pause)

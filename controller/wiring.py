@@ -1,5 +1,6 @@
 """A controller put together, of what the settings say."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -8,16 +9,15 @@ from controller.ledger import Ledger
 from controller.policy import Policy, Terms
 from controller.priced import PRICED
 from controller.reconcile import Controller
-from controller.steps import Limits
+from controller.steps import EC2_BOOT, Limits
 from controller.workers import heartbeats
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 
 HOUR = 3600.0
 POLICIES: dict[str, Policy[Any]] = {policy.name: policy for policy in (PRICED, CLASSIC)}
-#: Seconds that an instance takes to come, until it was measured: a process, and EC2 (cold, 2021).
+#: Seconds that an instance takes to come, until that was measured.
 EXPECTED_BOOT = {"embedded": 1.0}
-EC2_BOOT = 25.0
 
 
 def controller_of(
@@ -47,6 +47,11 @@ def controller_of(
         ledger=ledger,
         assure=assure,
     )
+
+
+def holder_of(settings: Settings) -> str:
+    """Whose the lease is: on one machine a lock sees to it that there is one, and a container's host name changes."""
+    return "this machine" if settings.backend == "embedded" else socket.gethostname()
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -25,7 +25,7 @@ EC2_MAX_INSTANCES = 19
 #: EC2 charges for a minute in any case: https://aws.amazon.com/ec2/pricing/on-demand/
 EC2_LEAST_BILL = 60.0
 #: A controller that looks less often cannot tell a worker that says nothing from its own sleep.
-LONGEST_TICK = 30.0
+LONGEST_TICK = 20.0
 POLICIES = ("priced", "classic")
 
 
@@ -129,6 +129,8 @@ class Settings:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
         if self.policy not in POLICIES:
             raise BadSettings(f"{PREFIX}POLICY is {' or '.join(POLICIES)}, not {self.policy!r}")
+        if self.budget_per_hour is not None and self.budget_per_hour < self.instance_price / 60:
+            raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR pays for no minute of an instance: allow more")
         if self.budget_per_hour is not None and not self.instance_price:
             raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR says nothing without {PREFIX}INSTANCE_PRICE: set both")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -85,7 +85,7 @@ def simulate(
         lambda status: seen.append(_point(status)),
         policy,
         terms,
-        limits or Limits(boot=world.boot),
+        limits or Limits(),
         chance=random.Random(seed).random,  # noqa: S311  # no secret
     )
     ended = _run(cloud, controller.tick, world.tick, progress)

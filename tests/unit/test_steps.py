@@ -124,14 +124,14 @@ def test_no_state_lasts_longer_than_it_may(
 ) -> None:
     one = Instance("i", state, since, since)
     ledger = Ledger(members={"i": Member("i", "", 0, since, since, Start.LAUNCH, heard, going)})
-    assert overdue([one], ledger, {}, ALLOWED, now=1000.0) == ["i"] * is_overdue
+    assert overdue([one], ledger, {}, ALLOWED, 0.0, now=1000.0) == ["i"] * is_overdue
 
 
 def test_one_that_was_told_to_drain_and_runs_on_is_ended_too() -> None:
     one = Instance("i", RUNNING, 1.0, 1.0)
     ledger = Ledger(members={"i": Member("i", "", 0, 1.0, 1.0, Start.LAUNCH, True, 900.0)})
-    assert overdue([one], ledger, {"i": 971.0}, ALLOWED, now=1000.0) == []
-    assert overdue([one], ledger, {"i": 969.0}, ALLOWED, now=1000.0) == ["i"]
+    assert overdue([one], ledger, {"i": 971.0}, ALLOWED, 0.0, now=1000.0) == []
+    assert overdue([one], ledger, {"i": 969.0}, ALLOWED, 0.0, now=1000.0) == ["i"]
 
 
 def test_the_lowest_slots_that_nobody_holds_are_asked_for() -> None:
