@@ -17,15 +17,24 @@ from controller.simulation.crowd import Floats
 from controller.simulation.loads import Load
 from controller.status import Status
 from controller.steps import Limits
+from facefleet.errors import ServiceError
 from facefleet.model import InstanceState
 
 Ints = NDArray[np.int64]
 #: A fleet that did not come in so long after the last job never will.
 PATIENCE = 7200.0
+#: A simulation of more ticks takes the better part of an hour.
+MOST_TICKS = 20_000_000
 #: Points in a picture, at most.
 POINTS = 4000
 #: Ticks between two words of progress.
 WORD_EVERY = 1000
+
+
+class Unfinished(ServiceError, RuntimeError):
+    """A simulated fleet does not get done: allow more instances, or give it less to do."""
+
+    code = "unfinished"
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ def simulate(
 
 def _run(cloud: Cloud, tick: Callable[[float], Plan], every: float, progress: Callable[[float], object]) -> float:
     """Ticks until all is done and nobody is up; returns when that was."""
-    last, number = cloud.crowd.last_arrival, 0
+    last, number, ticks = cloud.crowd.last_arrival, 0, 0
     while True:
         now = BEGINNING + number * every
         cloud.run_to(now)
@@ -113,7 +122,10 @@ def _run(cloud: Cloud, tick: Callable[[float], Plan], every: float, progress: Ca
         if cloud.crowd.through and (idle or now > last + PATIENCE):
             return now
         number += 1
-        if number % WORD_EVERY == 0:
+        ticks += 1
+        if ticks > MOST_TICKS:
+            raise Unfinished(f"not done after {now - BEGINNING:.0f} s: allow more instances, or give less to do")
+        if ticks % WORD_EVERY == 0:
             progress(min(1.0, (now - BEGINNING) / max(last - BEGINNING, every)))
         if idle and not is_anybody_up(cloud.instances()):
             # Nobody and nothing was there, and that was seen: on to the last tick before the next job.

@@ -28,6 +28,9 @@ MOST_JOBS = 10_000_000
 #: Loads that are not read from a file.
 MADE = (*loads.SYNTHETIC, "poisson", "diurnal")
 EVERY = "all"
+HOUR = 3600.0
+#: Beyond this a picture says nothing, and a simulation takes hours.
+MOST_INSTANCES = 20_000
 USUAL = World()
 PICTURE = click.Path(dir_okay=False, writable=True, path_type=Path)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,30 +52,39 @@ def _place(context: click.Context, parameter: click.Parameter, file: Path | None
 
 
 def _number(
-    name: str, default: float | None, about: str, *, above: float | None = None, top: float | None = None
+    name: str, default: float | None, about: str, *, least: float = 0.0, top: float | None = None
 ) -> Callable[[F], F]:
-    least = 0.0 if above is None else above
-    kind = click.FloatRange(least, top, min_open=above is not None)
+    kind = click.FloatRange(least, top)
     return click.option(name, default=default, show_default=True, type=kind, callback=_finite, help=about)
 
 
 #: Each is a field of the simulated world.
 WORLD = (
-    _number("--boot", USUAL.boot, "Seconds from launch until a worker works, on average."),
-    _number("--boot-spread", USUAL.boot_spread, "Its standard deviation; none is farther off than twice of it."),
-    _number("--service", USUAL.service, "Seconds of a job.", above=0.0),
-    _number("--least-bill", USUAL.least_bill, "Seconds that an instance costs at the least."),
-    _number("--wait-price", USUAL.wait_price, "Worth of a job's second of waiting, in seconds of an instance."),
-    click.option(
-        "--warm", default=USUAL.warm, show_default=True, type=click.IntRange(min=0), help="Instances of a warm pool."
+    _number("--boot", USUAL.boot, "Seconds from launch until a worker works, on average.", top=HOUR),
+    _number(
+        "--boot-spread", USUAL.boot_spread, "Its standard deviation; none is farther off than twice of it.", top=HOUR
     ),
-    _number("--warm-boot", USUAL.warm_boot, "Seconds from the start of one of those until a worker works."),
-    _number("--stop", USUAL.stop, "Seconds that an instance takes to stop, on its way back to the warm pool."),
-    _number("--lag", USUAL.lag, "Seconds by which the queue's counts are old."),
+    _number("--service", USUAL.service, "Seconds of a job.", least=1e-3, top=HOUR),
+    _number("--least-bill", USUAL.least_bill, "Seconds that an instance costs at the least.", top=24 * HOUR),
+    _number(
+        "--wait-price", USUAL.wait_price, "Worth of a job's second of waiting, in seconds of an instance.", top=1e6
+    ),
+    click.option(
+        "--warm",
+        default=USUAL.warm,
+        show_default=True,
+        type=click.IntRange(0, MOST_INSTANCES),
+        help="Instances of a warm pool.",
+    ),
+    _number("--warm-boot", USUAL.warm_boot, "Seconds from the start of one of those until a worker works.", top=HOUR),
+    _number(
+        "--stop", USUAL.stop, "Seconds that an instance takes to stop, on its way back to the warm pool.", top=HOUR
+    ),
+    _number("--lag", USUAL.lag, "Seconds by which the queue's counts are old.", top=HOUR),
     _number("--no-capacity", USUAL.no_capacity, "Share of launches that the cloud has no instance for.", top=0.95),
     _number("--throttled", USUAL.throttled, "Share of calls that the cloud turns down.", top=0.95),
     _number("--zombies", USUAL.zombies, "Share of launches that are paid for and never work.", top=0.95),
-    _number("--spot-losses", USUAL.spot_losses, "Losses of an instance in an hour, on average."),
+    _number("--spot-losses", USUAL.spot_losses, "Losses of an instance in an hour, on average.", top=3600.0),
 )
 
 
@@ -92,15 +104,17 @@ def _world_options(command: F) -> F:
     type=click.Choice([*POLICIES, EVERY]),
     help="May be repeated.",
 )
-@click.option("--most", default=loads.FEW, show_default=True, type=click.IntRange(min=1), help="Instances at once.")
+@click.option(
+    "--most", default=loads.FEW, show_default=True, type=click.IntRange(1, MOST_INSTANCES), help="Instances at once."
+)
 @click.option(
     "--seed", default=1, show_default=True, type=click.IntRange(min=0), help="The same one, the same figures."
 )
-@_number("--price", 0.0, "What an instance costs in an hour, in your money.")
-@_number("--days", None, "Only the trace's busiest days, so many.", above=0.0)
+@_number("--price", 0.0, "What an instance costs in an hour, in your money.", top=1e6)
+@_number("--days", None, "Only the trace's busiest days, so many.", least=1e-6)
 @click.option("--jobs", type=click.IntRange(1, MOST_JOBS), help="Scale the load to so many jobs.")
-@_number("--rate", 1.0, "poisson, diurnal: jobs a second, on average.", above=0.0)
-@_number("--seconds", 3600.0, "poisson, diurnal: how long.", above=0.0)
+@_number("--rate", 1.0, "poisson, diurnal: jobs a second, on average.", least=1e-6, top=1e5)
+@_number("--seconds", 3600.0, "poisson, diurnal: how long.", least=1.0, top=31 * 24 * HOUR)
 @_world_options
 @click.option(
     "--picture", type=PICTURE, callback=_place, help="Draw queue, fleet and waiting into this PNG or SVG file."
