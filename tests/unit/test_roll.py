@@ -34,6 +34,7 @@ def roll(
     now: float = 100.0,
     before: Roll | None = None,
     listed_at: float = 99.0,
+    gone: tuple[Member, ...] = (),
 ) -> Roll:
     ledger = before.ledger if before else Ledger(intents, {m.id: m for m in members})
     look = Look(
@@ -44,6 +45,7 @@ def roll(
         before.instances if before else (),
         listed_at,
         before.absent if before else {},
+        {m.id: m for m in gone},
     )
     return call_roll(look, ledger)
 
@@ -110,6 +112,12 @@ def test_one_that_a_list_lacks_is_there_until_lists_have_settled() -> None:
 
 def test_where_lists_are_never_old_what_they_lack_is_gone() -> None:
     assert roll([], members=(member("a"),)).instances == ()
+
+
+@pytest.mark.parametrize(("left", "booted"), [(member("a"), []), (member("a", heard=False), ["a"])])
+def test_one_that_an_old_list_brings_back_has_not_booted_again(left: Member, booted: list[str]) -> None:
+    called = roll([one("a")], gone=(left,), beats=("a",), lag=LAG)
+    assert [m.id for m in called.booted] == booted
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,17 @@ def test_one_that_was_told_to_drain_and_runs_on_is_ended_too() -> None:
     assert overdue([one], ledger, {"i": 969.0}, ALLOWED, 0.0, now=1000.0) == ["i"]
 
 
+@pytest.mark.parametrize(
+    ("state", "heard", "going"),
+    [(PENDING, False, 0.0), (RUNNING, False, 0.0), (RUNNING, True, 1.0), (DRAINING, True, 1.0), (STOPPING, True, 1.0)],
+)
+def test_no_time_counts_in_which_nobody_watched(state: InstanceState, heard: bool, going: float) -> None:
+    one = Instance("i", state, 1.0, 1.0)
+    ledger = Ledger(members={"i": Member("i", "", 0, 1.0, 1.0, Start.LAUNCH, heard, going)})
+    assert overdue([one], ledger, {"i": 1.0}, ALLOWED, 9990.0, now=10_000.0) == []
+    assert overdue([one], ledger, {"i": 1.0}, ALLOWED, 9000.0, now=10_000.0) == ["i"]
+
+
 def test_the_lowest_slots_that_nobody_holds_are_asked_for() -> None:
     members = {
         "i": Member("i", "", 2, 0.0, 0.0, Start.LAUNCH),
@@ -205,6 +216,23 @@ def test_an_hour_is_sixty_minutes_of_bills() -> None:
             bill = bill.adding(5.0, minute * 60.0 + second)
     assert (bill.total, bill.hour, len(bill.minutes)) == (900.0, 600.0, 60)
     assert bill.adding(0.0, 1e6).hour == 0.0
+
+
+def test_of_what_came_to_be_paid_in_hours_an_hour_has_its_share() -> None:
+    bill = Bill().adding(60.0, 1000.0).adding(8 * 3600.0, 1000.0 + 8 * 3600.0)
+    assert bill.total == 60.0 + 8 * 3600.0
+    assert bill.hour == pytest.approx(3600.0, abs=60.0)
+    assert len(bill.minutes) == 60
+
+
+@given(pauses=st.lists(st.floats(0.1, 10_000.0), min_size=1, max_size=30))
+def test_however_seldom_one_looks_an_hour_of_one_instance_is_an_hour(pauses: list[float]) -> None:
+    bill, now = Bill(at=1000.0), 1000.0
+    for pause in pauses:
+        now += pause
+        bill = bill.adding(pause, now)
+    assert bill.total == pytest.approx(sum(pauses))
+    assert bill.hour == pytest.approx(min(bill.total, 3600.0), abs=180.0)
 
 
 @pytest.mark.parametrize(

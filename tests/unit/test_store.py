@@ -82,6 +82,16 @@ def test_another_host_leads_only_once_the_lease_has_ended(blobs: Blobs, time: Ti
     assert second.look().intents == LEDGER.intents
 
 
+def test_a_lease_that_ends_later_than_any_could_has_ended(blobs: Blobs, time: Time) -> None:
+    """Its clock was set back since: others would stand by for hours."""
+    first, second = Store(blobs, "a", time), Store(blobs, "b", time)
+    assert first.take() is not None
+    time.now -= 7200.0
+    assert second.take() is not None
+    with pytest.raises(LostLease):
+        first.save(LEDGER)
+
+
 def test_who_leaves_is_followed_at_once(blobs: Blobs, time: Time) -> None:
     first, second = Store(blobs, "a", time), Store(blobs, "b", time)
     assert first.take() is not None

@@ -2,13 +2,15 @@
 
 from collections import deque
 
+import pytest
 from lines import Fault, Line
 from machines import Flaw
 from places import at
 
 from controller.reconcile import HOLDING, UNREADABLE
-from facefleet.errors import Conflict
-from facefleet.model import InstanceState
+from controller.status import Status
+from facefleet.errors import Conflict, Unavailable
+from facefleet.model import InstanceState, Start
 
 
 def test_an_unreadable_queue_holds_what_there_is() -> None:
@@ -80,6 +82,56 @@ def test_whoever_slept_does_not_take_the_workers_for_silent() -> None:
     place.controller._observer._heartbeats = lambda: beats
     place.tick()
     assert place.controller._observer.silent(place.cloud.clock.now) == []
+
+
+def untold(status: Status) -> None:
+    raise Unavailable("the disk is full")
+
+
+@pytest.mark.parametrize("what", ["the ledger", "the status"])
+def test_workers_are_not_ended_for_their_silence_while_nothing_can_be_written(what: str) -> None:
+    place = at()
+    place.cloud.arrive(10_000)
+    place.run(60)
+    beats, tell = place.line.heartbeats(), place.controller._tell
+    place.controller._observer._heartbeats = lambda: beats
+    if what == "the ledger":
+        place.unsafe = True
+    else:
+        place.controller._tell = untold
+    place.run(300)
+    place.unsafe, place.controller._tell = False, tell
+    place.run(30)
+    assert (place.states(), place.cloud.wrongs) == ([InstanceState.RUNNING] * 4, [])
+    place.run(60)
+    assert InstanceState.STOPPING in place.states(), "they are silent though there is room again"
+
+
+def test_one_that_an_old_list_brings_back_has_not_booted_again() -> None:
+    place = at(settles_after=20.0)
+    place.cloud.arrive(1000)
+    place.run(60)
+    boots = place.controller.ledger.learned.estimates.launch
+    place.cloud.advance(1)
+    place.cloud.crash(0)
+    place.tick(19.0)
+    assert len(place.controller.ledger.members) == 3
+    place.cloud.lags = deque([20.0])
+    place.tick()
+    assert len(place.controller.ledger.members) == 4, "the list is that of before"
+    assert place.controller.ledger.learned.estimates.launch == boots
+
+
+def test_while_nothing_was_measured_a_boot_takes_as_long_as_the_oldest_has_taken_already() -> None:
+    place = at(boots=deque([200.0]))
+    place.cloud.arrive(1)
+    observer = place.controller._observer
+    place.tick()
+    assert observer.boot(Start.LAUNCH) == place.limits.boot
+    place.run(150)
+    assert observer.boot(Start.LAUNCH) == 150.0
+    place.run(60)
+    assert observer.boot(Start.LAUNCH) == pytest.approx(205.0, abs=1.0)
 
 
 def test_a_refused_call_is_asked_less_often_and_then_done() -> None:
