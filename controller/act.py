@@ -73,6 +73,7 @@ class Actor:
         return replace(ledger, intents=ledger.intents + tuple(new))
 
     def offer(self) -> str | None:
+        """The best that is not excluded; None where there is none."""
         return next((offer for offer in self._fleet.offers if offer not in self.exclusions), None)
 
     def can_ask(self, seen: Sequence[Instance]) -> bool:

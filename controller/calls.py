@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 class Answer(StrEnum):
     DONE = "done"
     NO_CAPACITY = "no capacity"
+    #: The token brought an instance that is gone: the next attempt takes another.
     USED_UP = "used up"
     #: It may have been done, or not: to be asked again.
     UNKNOWN = "unknown"
@@ -72,9 +73,9 @@ class Calls:
         return answer
 
     def _wait(self, verb: str, error: Exception, now: float) -> None:
-        known = isinstance(error, ServiceError)
-        self.errors[error.code if isinstance(error, ServiceError) else "unknown"] += 1
+        known = error if isinstance(error, ServiceError) else None
+        self.errors[known.code if known else "unknown"] += 1
         backoff = self.backoffs.get(verb, Backoff()).failed(now, self._chance)
         self.backoffs = {**self.backoffs, verb: backoff}
         how = "is asked less often" if isinstance(error, Throttled) else "is asked again"
-        log.warning("%s %s, in %.1f s: %s", verb, how, backoff.until - now, error, exc_info=not known)
+        log.warning("%s %s, in %.1f s: %s", verb, how, backoff.until - now, error, exc_info=known is None)

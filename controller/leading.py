@@ -73,8 +73,9 @@ def lead(
     board, metrics = Board(backend.blobs, store.lease.epoch), Metrics(backend.blobs, store.lease.epoch)
 
     def tell(status: Status) -> None:
-        board.tell(status)
+        # The metrics first: they have counted before they write.
         metrics.tell(status)
+        board.tell(status)
 
     led = Led(controller_of(backend, settings, store.save, tell, ledger, store.assure))
     scheduler = schedule(backend, settings, led)
@@ -129,7 +130,7 @@ def schedule(backend: Backend, settings: Settings, led: Led) -> BackgroundSchedu
 
 
 def guarded(name: str, work: Callable[[], object]) -> None:
-    """The one place where the controller survives what it does not know: the next turn sees afresh."""
+    """The last resort of every chore: what nobody knows is logged with its traceback, and the next turn sees afresh."""
     try:
         work()
     except Exception:

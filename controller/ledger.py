@@ -22,6 +22,7 @@ GARBAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, Re
 class Intent:
     """An instance asked for and not seen yet. Saved before anybody asks, so that whoever comes next asks for the same.
 
+    `slot`: its number among ours, from 1; with the attempt and the offer it makes the token.
     `id`: of one to be started which; of a launch what the answer was. `answered_at`: when it was done; 0 while nobody
     knows. `unwanted`: to go once it is there.
     """
@@ -74,7 +75,7 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """`attempts`: by slot, how many tokens of it are used up."""
+    """What was asked for, who is there, and what was learned. `attempts`: tokens that are used up, by slot."""
 
     intents: tuple[Intent, ...] = ()
     members: Mapping[str, Member] = field(default_factory=dict)
@@ -122,7 +123,7 @@ def load_ledger(body: Any) -> Ledger:
     """Raises `BadMessage` for anything that `dump_ledger` would not have written."""
     try:
         if body["v"] != VERSION:
-            raise BadMessage(f"a ledger of version {body['v']}, this controller reads {VERSION}: upgrade it")
+            raise BadMessage(f"a ledger of version {body['v']}, and this controller reads {VERSION}")
         members = [Member(**_started(m)) for m in body["members"]]
         return Ledger(
             tuple(Intent(**_started(i)) for i in body["intents"]),

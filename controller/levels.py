@@ -1,30 +1,34 @@
 """What each further server would have been worth lately: the same arrivals, replayed for every size of fleet at once.
 
-For each level there is a virtual queue that so many servers work off. While the level below has jobs waiting, this one
-is *needed*, and what it saves is counted; between two needs lies a *gap*. How long an idle server is worth keeping
-follows from the gaps and savings on record: a ski rental whose distribution is learned (Karlin et al., *Competitive
-randomized algorithms for nonuniform problems*, 1994), on levels instead of idle timers (Lu and Chen, arXiv 1112.0442).
+A *server* is a working instance, as in queueing theory; a *level* is a size of fleet, with a virtual queue that so many
+servers work off. While the level below it would have jobs waiting, a level is *needed*: what its queue costs less than
+that one's, for each server more, is what it saves. Between two needs lies a *gap*. From the gaps and savings on record
+follows how long an idle server is worth keeping for the next need: a ski rental whose distribution is learned (Karlin
+et al., *Competitive randomized algorithms for nonuniform problems*, 1994), on levels instead of idle timers (Lu and
+Chen, arXiv 1112.0442).
 """
 
 import math
 from dataclasses import dataclass, replace
 
-#: Gaps are counted in classes, each twice as long as the one before, up to these seconds; longer ones are for ever.
+#: Upper ends, in seconds, of the classes in which gaps are counted; longer ones are "forever".
 GAPS = tuple(2.0**power for power in range(1, 13))
-#: Before anything is known, as if so many gaps had been seen, as often of one length as of twice that, from a second to
-#: a day (17 doublings); but most times nobody came again.
+#: What is supposed before anything is known: so many gaps, of which this share never ends; the others are as likely of
+#: one length as of twice that, from a second to a day, which is 17 doublings.
 SUPPOSED, DOUBLINGS, NEVER = 2.0, 17, 0.8
 PRIOR = (SUPPOSED * (1 - NEVER) / DOUBLINGS,) * len(GAPS)
 PRIOR_FOREVER = SUPPOSED - sum(PRIOR)
-#: What an earlier gap counts, beside the one after it.
+#: What an earlier gap weighs, when the one after it weighs 1.
 FADING = 0.95
 #: Needs over which a level's worth is the mean.
 NEEDS = 20.0
-#: Starts whose cost a further server must save, at least, to be launched for what is expected only.
+#: A further server is launched for what is only expected if it saves the cost of so many starts.
 LEAP = 1.0
 #: Before any clock's time, and yet a number in JSON.
 LONG_AGO = -1e12
-#: Levels lie one apart up to this size of fleet, then by a twelfth of it more each.
+#: No time and no price is taken for less: what costs nothing cannot be weighed, nor divided by.
+LEAST = 1e-3
+#: Levels lie one apart up to this size of fleet, then by this share of it.
 FINE, COARSE = 12, 0.12
 
 
@@ -42,7 +46,7 @@ class Prices:
 
     @property
     def drain(self) -> float:
-        return max(math.sqrt(self.start * self.service / self.wait), 1e-3)
+        return max(math.sqrt(self.start * self.service / self.wait), LEAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """So many servers. `waiting`: jobs in its virtual queue, since `began`; `relief`: servers launched to help it.
+    """So many servers. `waiting`: jobs in its virtual queue; `relief`: servers launched to help it.
+
+    `began`: when they began to wait; once help has come, such that more comes a drain later.
 
     `needed_at`: when jobs came last that needed it; `saved`: what it saved in the need under way.
     """
@@ -126,6 +132,7 @@ def _queued(level: Level, arrivals: int, seconds: float, now: float, prices: Pri
     elif now - began >= prices.boot + (prices.drain if relief else 0.0):
         help = waiting * prices.service / prices.drain
         cost = prices.start * (help if relief else max(1.0, help))
+        # The next help is due after a drain, not after another boot.
         relief, began = relief + help, now - prices.boot
     cost += prices.wait * (before + waiting) / 2 * seconds
     after = Level(level.servers, waiting, began, relief, level.needed, level.needed_at, level.saved, level.record)
@@ -157,7 +164,7 @@ def _with_need(record: Record, saved: float, prices: Prices) -> Record:
 
 
 def best_gap(gaps: tuple[float, ...], forever: float, worth: float) -> float:
-    """How long to wait for the next need, at a second's price a second, if being there is worth so much."""
+    """Seconds for which an idle server is best kept for the next need, if being there saves `worth`; each costs one."""
     longer = sum(gaps) + forever
     least, best, waited, shorter = longer * worth, 0.0, 0.0, 0.0
     for weight, longest in zip(gaps, GAPS, strict=True):

@@ -46,10 +46,14 @@ class Observer:
         self._listed_at: float | None = None
         self.watching_since = 0.0
         self._gone: dict[str, tuple[float, Member]] = {}
+        #: When those were seen first whose times lie in the future.
+        self._restamped: dict[str, float] = {}
 
     def look(self, ledger: Ledger, now: float) -> Roll:
         """Who is there; raises `ServiceError` where that cannot be read."""
-        self.listed = self._fleet.instances()
+        # Each boot is told once, also where this look comes to nothing.
+        self.boots = ()
+        self.listed = self._not_after(now, self._fleet.instances())
         workers = self._heartbeats()
         before, first = self.beats, self._listed_at is None
         self.beats = self._heard(workers, ledger)
@@ -70,7 +74,7 @@ class Observer:
     def forget_times(self, now: float) -> None:
         """After the clock was set back."""
         self.bill, self.starts = Bill(self.bill.total), FailedStarts()
-        self.roll, self._gone = replace(self.roll, absent={}), {}
+        self._gone, self._listed_at = {}, None
         self.watching_since = now
 
     def observation(self, depth: Depth, instances: tuple[Instance, ...]) -> Observation:
@@ -109,6 +113,18 @@ class Observer:
             id for id, beat in self.beats.items() if now - beat.at > SILENT_FOR and id in members and members[id].heard
         }
         return [one.id for one in self.listed if one.id in quiet and one.state is InstanceState.RUNNING]
+
+    def _not_after(self, now: float, instances: Sequence[Instance]) -> Sequence[Instance]:
+        """The same, without times of the future, which a clock that was set back leaves behind: they count from now."""
+        if all(one.since <= now and one.launched_at <= now for one in instances):
+            self._restamped = {}
+            return instances
+        at = {one.id: self._restamped.get(one.id, now) for one in instances}
+        self._restamped = at
+        return [
+            replace(one, since=min(one.since, at[one.id]), launched_at=min(one.launched_at, at[one.id]))
+            for one in instances
+        ]
 
     def _heard(self, workers: tuple[Heartbeat, ...], ledger: Ledger) -> dict[str, Heartbeat]:
         """The newest of each; of a member that says nothing any more, its last."""

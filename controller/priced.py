@@ -1,21 +1,22 @@
 """The default: a second of waiting has a price, and so has a start; what is cheapest is done.
 
-Out on the backlog that is to be expected when a boot ends, by a square-root rule; and up to the levels that proved
-worth it (`controller.levels`), down to which it comes in, too. Nobody goes who is busy, or paid for a while yet.
+Out to what works off the backlog that is expected when a boot ends (a square-root rule), or to the levels that proved
+worth having (`controller.levels`), whichever is more; in no farther than those. Nobody goes who is busy, or who is
+paid for a while yet.
 """
 
 import math
 from dataclasses import dataclass, replace
 from statistics import median
 
-from controller.levels import Level, Prices, held, levels_up_to, replay
+from controller.levels import LEAST, Level, Prices, held, levels_up_to, replay
 from controller.policy import UP, Observation, Plan, Policy, Terms
 from facefleet.model import InstanceState, WorkerState
 
 #: Glances of which most must see jobs arrive, before that is a surge and not a single burst; and what share of a boot's
 #: time each takes.
 SURGE, GLANCE = 3, 1 / 15
-#: Standard deviations of a Poisson process by which it may be less than it seems.
+#: So many standard deviations of a Poisson process are taken off the rate that was seen.
 DOUBT = 2.0
 #: A surge is taken to bring, at most, so many times what it has brought already.
 LASTING = 6.0
@@ -23,7 +24,9 @@ LASTING = 6.0
 LESSON = 0.25
 #: A machine that slept, or a controller that was not there, tells nothing of when jobs came meanwhile.
 LONGEST_LOOK = 30.0
-#: Seconds over which, at least, the rate of arrivals is taken; and into how many parts they are told.
+#: Seconds that the first look stands for.
+FIRST_LOOK = 1.0
+#: Seconds over which, at least, the rate of arrivals is taken; and the most parts in which they are remembered.
 STEADY, PARTS = 10.0, 64
 #: SQS's counts may be a minute old and jump meanwhile; what lacks for longer was purged, or nobody counted its end.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
@@ -63,9 +66,8 @@ class Memory:
 
 def decide(seen: Observation, memory: Memory, terms: Terms, now: float) -> tuple[Plan, Memory]:
     """Desired = what waits and comes, or what proved worth having, whichever is more; within bounds."""
-    # Where starts and waiting cost nothing, nothing could be weighed against anything.
-    boot, service = max(seen.boot, 1e-3), max(seen.service, 1e-3)
-    prices = Prices(max(terms.least_bill, boot), max(terms.wait_price, 1e-3), boot, service)
+    boot, service = max(seen.boot, LEAST), max(seen.service, LEAST)
+    prices = Prices(max(terms.least_bill, boot), max(terms.wait_price, LEAST), boot, service)
     memory = _learned(memory, seen, terms, prices, now)
     up = seen.count(*UP)
     rate = sum(jobs for _, jobs in memory.recent) / max(boot, STEADY)
@@ -84,7 +86,7 @@ def decide(seen: Observation, memory: Memory, terms: Terms, now: float) -> tuple
 def _learned(memory: Memory, seen: Observation, terms: Terms, prices: Prices, now: float) -> Memory:
     """With what came since the last look."""
     total, first = seen.depth.backlog + seen.done, memory.looked_at is None
-    seconds = 1.0 if memory.looked_at is None else min(max(now - memory.looked_at, 1e-3), LONGEST_LOOK)
+    seconds = FIRST_LOOK if memory.looked_at is None else min(max(now - memory.looked_at, LEAST), LONGEST_LOOK)
     jobs = seen.depth.backlog if first else max(0, total - memory.arrived)
     below_since = now if memory.below_since is None else memory.below_since
     settled = first or total >= memory.arrived or now - below_since > COUNTS_SETTLE

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 #: The ledger is saved this often even when nothing changed: that renews the lease, and keeps what was learned.
 RENEW = 20.0
+HOUR = 3600.0
 UNREADABLE = "the fleet cannot be listed: nothing is done"
 HOLDING = "the queue cannot be read: holding"
 NO_CAPACITY = "no capacity is to be had for now: others are asked for in some minutes"
@@ -166,7 +167,7 @@ class Controller:
 
     def _conclude(self, plan: Plan, now: float) -> None:
         decision = _word_for(plan)
-        if decision != "none" or plan.reason in (UNREADABLE, HOLDING):
+        if decision != "none":
             if plan.reason != self._plan.reason:
                 log.info("%s", plan.reason)
             self._decisions[decision] += 1
@@ -193,7 +194,7 @@ class Controller:
             self._actor.calls.errors,
             self._decisions,
             observer.bill.total,
-            observer.bill.total / 3600 * self._limits.price,
+            observer.bill.total / HOUR * self._limits.price,
             self._actor.calls.done,
         )
 

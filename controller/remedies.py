@@ -7,7 +7,7 @@ from controller.ledger import Ledger, Member
 from facefleet.model import Instance, InstanceState
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
-#: A worker repeats its heartbeat every five seconds, and ends an image that takes it two minutes by itself.
+#: A worker repeats its heartbeat every five seconds, whatever its image takes: one that misses a dozen is dead.
 SILENT_FOR = 60.0
 #: EC2 takes tens of seconds to stop an instance, and forces it after some minutes.
 STOPPING_FOR = 120.0

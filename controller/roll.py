@@ -61,7 +61,7 @@ def call_roll(look: Look, ledger: Ledger) -> Roll:
         gone,
         booted=tuple(m for id, m in news.items() if m.heard and not _was_heard(look, before, id)),
         failed=_failed(gone, lost, look.beats),
-        started=sum(m.launched_at != _paid(before, id) for id, m in news.items()),
+        started=sum(m.launched_at != _paid(look, before, id) for id, m in news.items()),
     )
 
 
@@ -204,8 +204,9 @@ def _failed(gone: tuple[Member, ...], lost: list[Intent], beats: Mapping[str, He
     return (*never_worked, *(intent.asked_at for intent in lost if not intent.unwanted))
 
 
-def _paid(before: Mapping[str, Member], id: str) -> float:
-    return before[id].launched_at if id in before else NOT_PAID
+def _paid(look: Look, before: Mapping[str, Member], id: str) -> float:
+    known = before.get(id) or look.gone.get(id)
+    return NOT_PAID if known is None else known.launched_at
 
 
 def _written(

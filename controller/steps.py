@@ -24,8 +24,9 @@ TRIAL = 2
 class Limits:
     """What no policy may pass. `pool`: whose instances they are; `log`: where to look when they never come to work.
 
-    `budget`: instance-seconds an hour; `pending`, `draining`: seconds that are allowed in these states; `boot`: seconds
-    that an instance takes to come, as long as nobody has measured it.
+    `launches_per_tick`: most at one look. `budget`: instance-seconds an hour; `price`: of an instance-hour. `pending`,
+    `draining`: seconds that are allowed in these states; `boot`: seconds that an instance takes to come, as long as
+    nobody has measured it.
     """
 
     pool: str = "facefleet"
@@ -49,6 +50,7 @@ class Clamped:
 def clamp(
     plan: Plan, seen: Mapping[InstanceState, int], learned: Learned, terms: Terms, limits: Limits, now: float
 ) -> Clamped:
+    """How much of the plan's launch is allowed now."""
     room = terms.most - sum(seen[state] for state in (PENDING, RUNNING, DRAINING, STOPPING))
     wanted = max(0, min(plan.launch, room))
     if not wanted:

@@ -32,14 +32,14 @@ class Lease:
 
     def taken(self, holder: str, now: float) -> "Lease | None":
         """By this one from now on; None while it is another's."""
-        # One that ends later than any could was given by a clock that was set back since.
-        if self.holder not in ("", holder) and now < self.until <= now + LEASE:
+        # Clocks of hosts differ somewhat; a lease that ends much later than any could is of a clock set back since.
+        if self.holder not in ("", holder) and now < self.until <= now + 2 * LEASE:
             return None
         return Lease(holder, self.epoch + 1, now + LEASE)
 
 
 class Shelf(Protocol):
-    """Of blobs what a store needs."""
+    """What a store needs of blobs."""
 
     def tagged(self, key: str) -> tuple[bytes, str]: ...
 

@@ -40,9 +40,9 @@ class Queue(Protocol):
         """
 
     def await_any(self, *, wait: float, stop: Event | None = None) -> bool:
-        """True as soon as a message may be received, which stays where it is; False as `receive` is empty.
+        """True as soon as a message may be received, which stays there; False after `wait`, or once `stop` is set.
 
-        Where nobody tells, as on SQS, it is always the latter.
+        A queue that only tells by a receive, as SQS, always says False.
         """
 
     def ack(self, message: Message) -> bool:
@@ -144,9 +144,9 @@ class Fleet(Protocol):
         """Ours that exist, whoever launched them; those gone are not listed."""
 
     def launch(self, token: str, offer: str) -> str:
-        """One more; returns its id. A token used before brings none. Raises `NoCapacity`, `Conflict` for one used up.
+        """One more; returns its id. For a token used before, the id of the one that it brought.
 
-        Used up is the token of an instance that is gone.
+        Raises `NoCapacity`, or `Conflict` for a token whose instance is gone.
         """
 
     def start(self, ids: list[str]) -> None:

@@ -74,7 +74,9 @@ class Settings:
     keep_days: float = setting(7.0, "days until images, answers and messages are forgotten", low=0.05)
     min_instances: int = setting(0, "instances that run even when nothing waits", low=0)
     max_instances: int | None = setting(None, "most instances; embedded: this machine's cores, on EC2: 19", low=1)
-    scale_in_after: float = setting(10.0, "seconds that demand must stay lower before instances retire", low=0)
+    scale_in_after: float = setting(
+        10.0, "seconds that demand must stay lower, at least, before instances retire", low=0
+    )
     policy: str = setting("priced", "how the fleet's size follows the queue: `priced` or `classic`, one per message")
     wait_price: float = setting(1.0, "what a second of a job's waiting is worth, in seconds of an instance", low=0)
     least_bill: float | None = setting(
@@ -87,7 +89,7 @@ class Settings:
     launches_per_tick: int = setting(50, "most instances launched at one look", low=1)
     boot_timeout: float = setting(
         300.0,
-        "seconds until an instance that never came to work is ended, or thrice as long as they use to take",
+        "seconds until an instance that never came to work is ended; three times the usual boot, where that is longer",
         low=1,
     )
     tick: float = setting(0.5, "seconds between two looks of the controller", low=0.05, high=LONGEST_TICK)
@@ -129,8 +131,9 @@ class Settings:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
         if self.policy not in POLICIES:
             raise BadSettings(f"{PREFIX}POLICY is {' or '.join(POLICIES)}, not {self.policy!r}")
-        if self.budget_per_hour is not None and self.budget_per_hour < self.instance_price / 60:
-            raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR pays for no minute of an instance: allow more")
+        least = max(self.least_seconds_billed, 60.0) / 3600 * self.instance_price
+        if self.budget_per_hour is not None and self.budget_per_hour < least:
+            raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR pays for no start of an instance: allow {least:.4f} at least")
         if self.budget_per_hour is not None and not self.instance_price:
             raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR says nothing without {PREFIX}INSTANCE_PRICE: set both")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -28,7 +28,6 @@ class Fault(StrEnum):
     CRASH_AFTER = "crash after"
 
 
-CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 #: What is raised in place of doing it.
 INSTEAD: dict[Fault, Callable[[], BaseException]] = {
     Fault.NOT_DONE: lambda: Unavailable("not done"),

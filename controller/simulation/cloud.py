@@ -29,8 +29,8 @@ class World:
 
     Boots are normally spread, and never farther off than twice the spread. `warm`: instances that lie stopped at first
     and start within `warm_boot`; who retires goes back there as long as fewer do, and takes `stop` for it.
-    `lag`: how old the counts are. Shares of launches: `no_capacity`, `zombies` (paid, and never work); of all calls:
-    `throttled`. `spot_losses`: of an instance in an hour, on average.
+    `lag`: how old the counts are. Shares: of launches `no_capacity`; of launches and starts `zombies` (paid, and never
+    work); of calls that change the fleet `throttled`. `spot_losses`: of an instance in an hour, on average.
     """
 
     boot: float = 45.0

@@ -49,6 +49,11 @@ class Crowd:
         return self._arrivals[self._next] if self._next < len(self._arrivals) else float("inf")
 
     @property
+    def next_job(self) -> float:
+        """When the next job may be taken, be it a new one or one that was cut off."""
+        return min(self.next_arrival, self._returning[0][0] if self._returning else float("inf"))
+
+    @property
     def last_arrival(self) -> float:
         return self._arrivals[-1] if self._arrivals else 0.0
 

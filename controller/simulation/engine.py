@@ -21,7 +21,7 @@ from facefleet.errors import ServiceError
 from facefleet.model import InstanceState
 
 Ints = NDArray[np.int64]
-#: A fleet that did not come in so long after the last job never will.
+#: A fleet that is still up so long after the last job will stay so.
 PATIENCE = 7200.0
 #: A simulation of more ticks takes the better part of an hour.
 MOST_TICKS = 20_000_000
@@ -129,7 +129,7 @@ def _run(cloud: Cloud, tick: Callable[[float], Plan], every: float, progress: Ca
             progress(min(1.0, (now - BEGINNING) / max(last - BEGINNING, every)))
         if idle and not is_anybody_up(cloud.instances()):
             # Nobody and nothing was there, and that was seen: on to the last tick before the next job.
-            number = max(number, ceil((cloud.crowd.next_arrival - BEGINNING) / every) - 1)
+            number = max(number, ceil((cloud.crowd.next_job - BEGINNING) / every) - 1)
 
 
 def _forget(ledger: Ledger) -> None:
@@ -143,7 +143,7 @@ def _point(status: Status) -> tuple[float, int, int, int, int]:
 
 
 def _timeline(seen: list[tuple[float, int, int, int, int]]) -> Timeline:
-    every = max(1, len(seen) // POINTS)
+    every = max(1, ceil(len(seen) / POINTS))
     times, backlog, running, pending, desired = np.array(seen[::every], dtype=float).T
     return Timeline(
         times - BEGINNING, backlog.astype(int), running.astype(int), pending.astype(int), desired.astype(int)

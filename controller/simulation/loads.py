@@ -10,7 +10,7 @@ from controller.simulation.traces import BadTrace, Floats, Trace
 DAY = 86_400.0
 #: Of a trace longer than this, the bench takes the busiest part; it is scaled to so many jobs if it is of days.
 LONGEST, MOST_JOBS = DAY, 200_000
-#: As many instances as the user's card asks for; a load that needs more may have MANY.
+#: As many as a course's account has; a load that needs more may have MANY.
 FEW, MANY = 19, 500
 #: Seconds over which need is looked at, when few instances are told from many.
 PEAK = 10.0

@@ -207,3 +207,15 @@ def test_after_hours_of_sleep_the_budget_of_the_hour_is_not_used_up() -> None:
     leap(place.cloud, 8 * HOUR)
     place.cloud.arrive(1)
     assert place.tick().launch == 1
+
+
+def test_one_that_was_gone_before_the_clock_was_set_back_is_replaced_all_the_same() -> None:
+    place = at(settles_after=20.0)
+    place.cloud.arrive(10_000)
+    place.run(60)
+    assert place.cloud.launches == 4
+    place.cloud.advance(1)
+    place.cloud.crash(0)
+    set_back(place, anew=False)
+    place.run(60)
+    assert place.cloud.launches == 5

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller import wiring
 from controller.classic import CLASSIC
 from controller.housekeeping import answer_dead_letters, forget
 from controller.ledger import Ledger
@@ -22,7 +23,7 @@ from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.errors import Unavailable
 from facefleet.model import Depth, Heartbeat, InstanceState, Job, JobKind, WorkerState
 from facefleet.ports import Backend, Queue
-from facefleet.settings import Settings
+from facefleet.settings import POLICIES, Settings
 
 IDLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
 
@@ -169,3 +170,7 @@ def test_an_answered_image_leaves_no_trace_in_the_queue_for_long(backend: Backen
     backend.tidy()
     everything = b"".join(path.read_bytes() for path in (tmp_path / "queues").iterdir() if path.is_file())
     assert wire.dump_job(Job("j", JobKind.RECOGNISE, "j.jpg", 0.0, image=image)).encode()[-4000:-2000] not in everything
+
+
+def test_the_settings_name_the_policies_that_there_are() -> None:
+    assert tuple(wiring.POLICIES) == POLICIES

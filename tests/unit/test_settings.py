@@ -95,6 +95,8 @@ def test_whatever_a_number_is_given_as_it_is_at_least_its_lowest_or_refused(name
         ({"port": "65536"}, "FACEFLEET_PORT must be at most 65535"),
         ({"stranger_rate": "1"}, "FACEFLEET_STRANGER_RATE must be at most 0.5"),
         ({"stranger_rate": "0"}, "FACEFLEET_STRANGER_RATE must be at least 0.000001"),
+        ({"budget_per_hour": "1"}, "FACEFLEET_INSTANCE_PRICE: set both"),
+        ({"budget_per_hour": "0.01", "instance_price": "1"}, "FACEFLEET_BUDGET_PER_HOUR pays for no start"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_named(values: dict[str, str], named: str) -> None:

@@ -56,7 +56,7 @@ ACK = "DELETE FROM messages " + ON_LEASE  # noqa: S608  # constants, both
 RELEASE = "UPDATE messages SET visible_at = :until, receipt = NULL " + ON_LEASE  # noqa: S608  # constants, both
 EXTEND = "UPDATE messages SET visible_at = :until " + ON_LEASE  # noqa: S608  # constants, both
 NEXT_VISIBLE = "SELECT MIN(visible_at) FROM messages WHERE queue = :queue"
-#: The oldest is the one that is next: to find it by its age would be to read all rows, where counting reads the index.
+#: The next is taken for the oldest, though one that was received before may be older: to find that reads all rows.
 DEPTH = """
 SELECT COUNT(*), COALESCE(SUM(visible_at <= :now), 0),
     (SELECT sent_at FROM messages WHERE queue = :queue AND visible_at <= :now ORDER BY visible_at, id LIMIT 1)
