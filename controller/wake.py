@@ -9,17 +9,19 @@ from facefleet.ports import MAX_WAIT, Queue
 
 log = logging.getLogger(__name__)
 
-#: From a burst's first message until it is looked at: by then enough of it has come to be told from a single job.
-GATHER = 0.05
+#: Seconds from a burst's first message until it is looked at, and from then until once more: at first there is too little
+#: of it to be told from a single job.
+GATHER = (0.05, 0.1)
 
 
-def wake(requests: Queue, look: Callable[[], object], pause: float) -> None:
-    """Never returns: calls `look` soon after something comes to the empty queue. Rests so long between two looks."""
+def wake(requests: Queue, look: Callable[[], object], rest: float) -> None:
+    """Never returns: calls `look` soon after something comes to the empty queue. Rests for so many seconds in between."""
     while True:
         try:
             if not requests.depth().backlog and requests.await_any(wait=MAX_WAIT):
-                time.sleep(GATHER)
-                look()
+                for pause in GATHER:
+                    time.sleep(pause)
+                    look()
         except (ServiceError, OSError) as e:
             log.warning("nobody is woken: %s", e)
-        time.sleep(pause)
+        time.sleep(rest)
