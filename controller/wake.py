@@ -9,13 +9,13 @@ from facefleet.ports import MAX_WAIT, Queue
 
 log = logging.getLogger(__name__)
 
-#: Seconds from a burst's first message until it is looked at, and from then until once more: at first there is too little
-#: of it to be told from a single job.
+#: Seconds from a burst's first message until it is looked at, and from then until once more: at first there is too
+#: little of it to be told from a single job.
 GATHER = (0.05, 0.1)
 
 
 def wake(requests: Queue, look: Callable[[], object], rest: float) -> None:
-    """Never returns: calls `look` soon after something comes to the empty queue. Rests for so many seconds in between."""
+    """Never returns: calls `look` soon after something comes to the empty queue; then rests for so many seconds."""
     while True:
         try:
             if not requests.depth().backlog and requests.await_any(wait=MAX_WAIT):
