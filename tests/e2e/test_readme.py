@@ -73,7 +73,8 @@ def test_what_the_readme_does_with_the_command_line_works(clean: Service, folder
         said[" ".join(words[:2]) if words[0] == "people" else words[0]] = run(
             clean, command.replace("5e0c…", id), folder
         )
-    assert list(said) == ["enrol", "send", "people reject", "status", "people erase"]
+    assert list(said) == ["enrol", "send", "people reject", "status", "people erase", "simulate"]
+    assert (folder / "burst.png").exists()
     assert said["send"].startswith("party.jpg: Paul (distance 0.00")
     assert "Paul" in said["people reject"]
     assert said["people erase"].startswith("Erase Paul")
