@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from facefleet.model import Heartbeat, Instance, InstanceState, Start
 
-#: Shares of what is new in a mean and in a deviation: RFC 6298, section 2, has found them good for round trips.
-MEAN_SHARE, DEVIATION_SHARE = 1 / 8, 1 / 4
+#: Share of what is new in a mean: RFC 6298, section 2, has found it good for round trips.
+MEAN_SHARE = 1 / 8
 MINUTE, HOUR_MINUTES = 60.0, 60
 #: A machine that is stopped, or about to be, is not paid for.
 UNPAID = (InstanceState.STOPPING, InstanceState.STOPPED)
@@ -14,19 +14,16 @@ UNPAID = (InstanceState.STOPPING, InstanceState.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """A mean that follows what is new, and how far from it values lie. `count` of them were seen."""
+    """A mean that follows what is new. `count` of them were seen."""
 
     mean: float = 0.0
-    deviation: float = 0.0
     count: int = 0
 
     def seeing(self, value: float, count: int = 1) -> "Average":
         """`value`: the mean of so many new ones."""
         if self.count == 0:
-            return Average(value, value / 2, count)
-        error = value - self.mean
-        deviation = self.deviation + _share(DEVIATION_SHARE, count) * (abs(error) - self.deviation)
-        return Average(self.mean + _share(MEAN_SHARE, count) * error, deviation, self.count + count)
+            return Average(value, count)
+        return Average(self.mean + _share(MEAN_SHARE, count) * (value - self.mean), self.count + count)
 
 
 def _share(one: float, count: int) -> float:

@@ -83,15 +83,7 @@ def lead(
     log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
     look_now = partial(os.kill, os.getpid(), signal.SIGUSR1)
     threading.Thread(target=wake, args=(backend.requests, look_now, settings.tick), name="wake", daemon=True).start()
-    ahead = time.time() - time.monotonic()
-    while (signal_number := arrived.next(within=CLOCK_EVERY)) in (None, *LOOK_NOW):
-        # The scheduler waits for times by the clock: one that is set back would have it wait for as long.
-        if (since := time.time() - time.monotonic()) < ahead - CLOCK_STEP:
-            for job in scheduler.get_jobs():
-                job.modify(next_run_time=datetime.now(UTC))
-        elif signal_number is not None:
-            scheduler.modify_job(TICK, next_run_time=datetime.now(UTC))
-        ahead = since
+    await_end(scheduler, arrived)
     if finish and led.lost is None:
         await_empty(backend.requests, settings)
     # Waits for the tick in hand: none is cut off between two calls.
@@ -99,6 +91,19 @@ def lead(
     if led.lost is not None:
         raise led.lost
     store.leave(led.controller.ledger)
+
+
+def await_end(scheduler: BackgroundScheduler, arrived: Arrivals) -> None:
+    """Returns once told to end; a signal to look brings the next tick at once."""
+    ahead = time.time() - time.monotonic()
+    while (arrival := arrived.next(within=CLOCK_EVERY)) in (None, *LOOK_NOW):
+        # The scheduler waits for times by the clock: one that is set back would have it wait for as long.
+        if (since := time.time() - time.monotonic()) < ahead - CLOCK_STEP:
+            for job in scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+        elif arrival is not None:
+            scheduler.modify_job(TICK, next_run_time=datetime.now(UTC))
+        ahead = since
 
 
 def await_empty(requests: Queue, settings: Settings) -> None:

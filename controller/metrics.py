@@ -83,14 +83,14 @@ def _gauge(name: str, help: str, value: float) -> Metric:
 
 
 def _gauges(name: str, help: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"facefleet_{name}", help, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
+    return _labelled(GaugeMetricFamily(f"facefleet_{name}", help, labels=[label]), values)
 
 
 def _counters(name: str, help: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = CounterMetricFamily(f"facefleet_{name}", help, labels=[label])
+    return _labelled(CounterMetricFamily(f"facefleet_{name}", help, labels=[label]), values)
+
+
+def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[str, float]) -> Metric:
     for key, value in values.items():
         family.add_metric([key], value)
     return family

@@ -13,6 +13,8 @@ from controller.steps import Limits
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start
 from facefleet.ports import Fleet
 
+#: Seconds of a job, until one was measured.
+EXPECTED_SERVICE = 1.0
 #: The heartbeat of a worker that nobody lists is shown for so long: the list may be late.
 SHOWN = 15.0
 #: Lists may show what is gone once more; what was known of it is kept for some times as long as they may lag.
@@ -85,7 +87,7 @@ class Observer:
             instances,
             self.workers,
             self.boot(kind),
-            service.mean if service.count else 1.0,
+            service.mean if service.count else EXPECTED_SERVICE,
             self.estimates.done,
         )
 

@@ -152,6 +152,8 @@ def _wanted(seen: Observation, memory: Memory, prices: Prices, rate: float, now:
     coming = min(memory.trust * _surge(memory.glances) * boot, LASTING * sum(jobs for _, jobs in memory.recent))
     left = (depth.visible + depth.in_flight / 2 + coming) * prices.service - _served(seen, boot, now)
     wanted = math.ceil(rate * prices.service + left / prices.drain) if left > 0 else 0
+    # A server for each job is enough, however long one is thought to take.
+    wanted = min(wanted, math.ceil(depth.backlog + coming))
     up = seen.count(*UP)
     if depth.visible and not up:
         return max(wanted, 1)
@@ -180,10 +182,7 @@ def _idle_and_paid(seen: Observation, count: int, terms: Terms, now: float) -> t
     paid = [
         one
         for one in seen.instances
-        if one.state is InstanceState.RUNNING
-        and one.id in idle
-        # One of the future has a clock set back since.
-        and not 0 <= now - one.launched_at < terms.least_bill
+        if one.state is InstanceState.RUNNING and one.id in idle and now - one.launched_at >= terms.least_bill
     ]
     paid.sort(key=lambda one: (-one.launched_at, one.id))
     return tuple(one.id for one in paid[:count])

@@ -42,13 +42,8 @@ def overdue(
     return [
         one.id
         for one in listed
-        if (one.state is not RUNNING or _is_special(ledger.members.get(one.id), one))
-        and _is_overdue(one, ledger.members[one.id], draining_since, allowed, watching_since, now)
+        if _is_overdue(one, ledger.members[one.id], draining_since, allowed, watching_since, now)
     ]
-
-
-def _is_special(member: Member | None, one: Instance) -> bool:
-    return member is not None and (not member.heard or member.going_since > 0)
 
 
 def _is_overdue(

@@ -4,11 +4,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from controller.act import Save
 from controller.classic import CLASSIC
 from controller.ledger import Ledger
 from controller.policy import Policy, Terms
 from controller.priced import PRICED
 from controller.reconcile import Controller
+from controller.status import Status
 from controller.steps import EC2_BOOT, Limits
 from controller.workers import heartbeats
 from facefleet.ports import Backend
@@ -23,18 +25,11 @@ EXPECTED_BOOT = {"embedded": 1.0}
 def controller_of(
     backend: Backend,
     settings: Settings,
-    save: Callable[[Ledger], None],
-    tell: Callable[..., None],
+    save: Save,
+    tell: Callable[[Status], None],
     ledger: Ledger,
     assure: Callable[[], object] = lambda: None,
 ) -> Controller:
-    terms = Terms(
-        settings.min_instances,
-        settings.instances_at_most,
-        settings.scale_in_after,
-        settings.wait_price,
-        settings.least_seconds_billed,
-    )
     return Controller(
         backend.requests.depth,
         backend.fleet,
@@ -42,7 +37,7 @@ def controller_of(
         save,
         tell,
         POLICIES[settings.policy],
-        terms,
+        terms_of(settings),
         limits_of(settings),
         ledger=ledger,
         assure=assure,
@@ -52,6 +47,16 @@ def controller_of(
 def holder_of(settings: Settings) -> str:
     """Whose the lease is: on one machine a lock sees to it that there is one, and a container's host name changes."""
     return "this machine" if settings.backend == "embedded" else socket.gethostname()
+
+
+def terms_of(settings: Settings) -> Terms:
+    return Terms(
+        settings.min_instances,
+        settings.instances_at_most,
+        settings.scale_in_after,
+        settings.wait_price,
+        settings.least_seconds_billed,
+    )
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from controller.simulation.traces import Floats
 
 
 class Crowd:

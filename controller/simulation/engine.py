@@ -13,14 +13,16 @@ from controller.ledger import Ledger
 from controller.policy import Plan, Policy, Terms
 from controller.reconcile import Controller
 from controller.simulation.cloud import BEGINNING, Cloud, World, is_anybody_up
-from controller.simulation.crowd import Floats
 from controller.simulation.loads import Load
+from controller.simulation.traces import Floats
 from controller.status import Status
 from controller.steps import Limits
 from facefleet.errors import ServiceError
 from facefleet.model import InstanceState
 
 Ints = NDArray[np.int64]
+#: Of a tick: when, and how many jobs, running and pending instances there were, and how many were desired.
+Point = tuple[float, int, int, int, int]
 #: A fleet that is still up so long after the last job will stay so.
 PATIENCE = 7200.0
 #: A simulation of more ticks takes the better part of an hour.
@@ -84,7 +86,7 @@ def simulate(
     `progress` is called with the share of the load's time that has passed, now and again.
     """
     cloud = Cloud(load, world, random.Random(seed))  # noqa: S311  # no secret
-    seen: list[tuple[float, int, int, int, int]] = []
+    seen: list[Point] = []
     terms = Terms(0, load.most, wait_price=world.wait_price, least_bill=world.least_bill)
     controller = Controller(
         cloud.depth,
@@ -97,8 +99,12 @@ def simulate(
         limits or Limits(),
         chance=random.Random(seed).random,  # noqa: S311  # no secret
     )
-    ended = _run(cloud, controller.tick, world.tick, progress)
+    ended = _ticked_through(cloud, controller.tick, world.tick, progress)
     cloud.settled()
+    return _run_of(cloud, ended, seen)
+
+
+def _run_of(cloud: Cloud, ended: float, seen: list[Point]) -> Run:
     return Run(
         cloud.crowd.waits,
         cloud.paid,
@@ -111,7 +117,9 @@ def simulate(
     )
 
 
-def _run(cloud: Cloud, tick: Callable[[float], Plan], every: float, progress: Callable[[float], object]) -> float:
+def _ticked_through(
+    cloud: Cloud, tick: Callable[[float], Plan], every: float, progress: Callable[[float], object]
+) -> float:
     """Ticks until all is done and nobody is up; returns when that was."""
     last, number, ticks = cloud.crowd.last_arrival, 0, 0
     while True:
@@ -136,13 +144,13 @@ def _forget(ledger: Ledger) -> None:
     """Nothing survives a simulation."""
 
 
-def _point(status: Status) -> tuple[float, int, int, int, int]:
+def _point(status: Status) -> Point:
     states = status.instances
     backlog = status.depth.backlog if status.depth else 0
     return (status.at, backlog, states[InstanceState.RUNNING], states[InstanceState.PENDING], status.desired)
 
 
-def _timeline(seen: list[tuple[float, int, int, int, int]]) -> Timeline:
+def _timeline(seen: list[Point]) -> Timeline:
     every = max(1, ceil(len(seen) / POINTS))
     times, backlog, running, pending, desired = np.array(seen[::every], dtype=float).T
     return Timeline(

@@ -215,3 +215,9 @@ def test_the_memory_stays_small_however_long_it_runs(counts: list[int]) -> None:
     assert len(memory.recent) <= PARTS + 1
     assert len(memory.glances) <= SURGE
     assert len(memory.peaks) <= TERMS.most + 1
+
+
+def test_one_job_brings_one_server_however_long_it_may_take() -> None:
+    """The first photo of a service that has measured nothing: a boot takes a second, and so does a job."""
+    first = replace(seeing(1), boot=1.0, service=1.0)
+    assert plan(first, replace(TERMS, least_bill=0.0)).launch == 1

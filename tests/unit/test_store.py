@@ -29,7 +29,7 @@ LEDGER = Ledger(
     Learned(
         "classic",
         Peaks(((1.0, 2), (2.0, 1))),
-        Estimates(Average(45.0, 5.0, 3), Average(20.0, 1.0, 1), Average(1.0, 0.1, 9), done=77),
+        Estimates(Average(45.0, 3), Average(20.0, 1), Average(1.0, 9), done=77),
         Bill(100.0, 9.0, ((0, 60.0), (1, 40.0))),
         FailedStarts(2, 1, 3.0, 0.5, 1.0),
         {"launch": Backoff(2, 9.5)},
