@@ -13,10 +13,10 @@ help:  ## what there is
 run: $(VENV)/runs .samples/done  ## start everything on http://127.0.0.1:8000
 	@$(BIN)/facefleet up --samples .samples/people
 
-test: $(VENV)/tests .samples/done  ## run the tests
+test: $(VENV)/tests .emulators/done .samples/done  ## run the tests
 	$(BIN)/pytest
 
-check: $(VENV)/tests .samples/done  ## format, lint, types, tests
+check: $(VENV)/tests .emulators/done .samples/done  ## format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -43,6 +43,12 @@ $(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -r requirements-dev.txt
 	@touch $@
 
+# Servers that speak AWS's protocols: apart, since they pin versions of their own.
+.emulators/done: $(VENV)/made tests/emulators/requirements.txt tests/emulators/constraints.txt
+	$(PYTHON) -m venv .emulators
+	.emulators/bin/pip install --quiet --disable-pip-version-check -r tests/emulators/requirements.txt
+	@touch $@
+
 # A folder for each person, as `facefleet enrol` takes it; the other photos lie beside, to try it out.
 .samples/done: $(VENV)/runs
 	@rm -rf .samples && mkdir -p .samples/people/obama .samples/people/biden
@@ -54,9 +60,11 @@ $(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
 	  rm face_recognition-*.tar.gz requirement.txt
 	@touch $@
 
-constraints: $(VENV)/tests  ## pin what is installed
+constraints: $(VENV)/tests .emulators/done  ## pin what is installed
 	@(echo "# Everything that requirements*.txt pull in, pinned; made by 'make constraints'."; \
 	  $(BIN)/pip freeze --exclude dlib --exclude opencv-python --exclude-editable) > constraints.txt
+	@(echo "# Everything that requirements.txt pulls in, pinned; made by 'make constraints'."; \
+	  .emulators/bin/pip freeze) > tests/emulators/constraints.txt
 
 clean:  ## remove what was installed; data stays
-	rm -rf $(VENV) .samples
+	rm -rf $(VENV) .emulators .samples

@@ -127,7 +127,7 @@ def scale_in(backend: Backend, ended: float) -> tuple[float, float]:
     up = len(backend.fleet.instances())
     told = awaited(lambda: wanted_fewer(backend, up), "the controller wants fewer")
     drains = awaited(lambda: first_drained(backend, up), "the first instance drains")
-    return drains - ended, drains - max(ended, told - Settings().tick)
+    return drains - ended, drains - max(ended, told - Settings().seconds_per_tick)
 
 
 def wanted_fewer(backend: Backend, up: int) -> float:

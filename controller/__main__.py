@@ -50,7 +50,7 @@ def watch(backend: Backend, settings: Settings, arrived: Arrivals) -> None:
             if in_short(plan) != told:
                 told = in_short(plan)
                 log.info("would %s: %s", told, plan.reason)
-        if arrived.end_within(settings.tick):
+        if arrived.end_within(settings.seconds_per_tick):
             return
 
 

@@ -82,7 +82,9 @@ def lead(
     scheduler.start()
     log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
     look_now = partial(os.kill, os.getpid(), signal.SIGUSR1)
-    threading.Thread(target=wake, args=(backend.requests, look_now, settings.tick), name="wake", daemon=True).start()
+    threading.Thread(
+        target=wake, args=(backend.requests, look_now, settings.seconds_per_tick), name="wake", daemon=True
+    ).start()
     await_end(scheduler, arrived)
     if finish and led.lost is None:
         await_empty(backend.requests, settings)
@@ -110,7 +112,7 @@ def await_empty(requests: Queue, settings: Settings) -> None:
     """Returns once nothing waits: those who still wait for an answer get it; after the drain time in any case."""
     deadline = time.monotonic() + settings.drain_timeout
     while requests.depth().backlog and time.monotonic() < deadline:
-        time.sleep(settings.tick)
+        time.sleep(settings.seconds_per_tick)
 
 
 def schedule(backend: Backend, settings: Settings, led: Led) -> BackgroundScheduler:
@@ -122,7 +124,7 @@ def schedule(backend: Backend, settings: Settings, led: Led) -> BackgroundSchedu
     def every(seconds: float, name: str, work: Callable[[], object]) -> None:
         scheduler.add_job(guarded, "interval", (name, work), id=name, seconds=seconds, next_run_time=datetime.now(UTC))
 
-    every(settings.tick, TICK, led.tick)
+    every(settings.seconds_per_tick, TICK, led.tick)
     every(
         DEAD_LETTERS_EVERY,
         "dead letters",

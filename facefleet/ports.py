@@ -159,6 +159,16 @@ class Fleet(Protocol):
         """Ends these now, whatever they do. Again is harmless."""
 
 
+class Machine(Protocol):
+    """The machine that this process runs on, and which may be taken away."""
+
+    def id(self) -> str:
+        """What the fleet calls it."""
+
+    def notice(self) -> str | None:
+        """Why it goes away soon, as told of a spot instance; None while it stays. One short call."""
+
+
 @dataclass(frozen=True)
 class Backend:
     """Everything outside, connected. Only entry points hold one; a tier is given what it needs."""
@@ -168,6 +178,7 @@ class Backend:
     blobs: Blobs
     people: People
     fleet: Fleet
+    machine: Machine
     #: Makes the response queue of this process, and removes those of processes that are gone.
     open_replies: Callable[[], AbstractContextManager[Queue]]
     #: The response queue of that name; raises `NotFound` once its process is gone.

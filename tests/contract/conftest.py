@@ -8,10 +8,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from bench import emulators
 from facefleet.backends import connect
+from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.resources import ensure
 from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.ports import Backend, Blobs, Fleet, People, Queue
 from facefleet.settings import Settings, env_name
@@ -27,14 +31,31 @@ def embedded(folder: Path) -> Settings:
     return Settings(data=folder / "data")
 
 
+def aws(folder: Path) -> Settings:
+    own = uuid4().hex[:12]
+    return Settings(
+        backend="aws",
+        data=folder / "data",
+        request_queue=f"requests-{own}",
+        response_queue=f"responses-{own}",
+        input_bucket=f"input-{own}",
+        output_bucket=f"output-{own}",
+        state_bucket=f"state-{own}",
+        people_table=f"people-{own}",
+    )
+
+
 #: By name, what makes settings for a place that no other test shares.
-BACKENDS: dict[str, Callable[[Path], Settings]] = {"embedded": embedded}
+BACKENDS: dict[str, Callable[[Path], Settings]] = {"embedded": embedded, "aws": aws}
 
 #: What a script in another process finds: our backend, as that process opens it.
 PREAMBLE = """
 import os, sys
 from dataclasses import replace
+from bench import emulators
 from facefleet.backends import connect
+from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.resources import ensure
 from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.settings import Settings
 settings = Settings.from_env(os.environ)
@@ -42,8 +63,18 @@ backend = connect(settings)
 """
 
 
+@pytest.fixture(scope="session")
+def store() -> Iterator[emulators.Emulator]:
+    """SQS, S3 and DynamoDB, one server for all tests: each has names of its own."""
+    with emulators.store() as emulator:
+        yield emulator
+
+
 @pytest.fixture(params=list(BACKENDS))
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    if request.param == "aws":
+        for name, value in request.getfixturevalue("store").env.items():
+            monkeypatch.setenv(name, value)
     return BACKENDS[request.param](tmp_path)
 
 
@@ -52,7 +83,11 @@ def open_backend(settings: Settings) -> OpenBackend:
     """`open_backend(visibility_timeout=0.2)`: the test's place; opened again, it is the same one for a newcomer."""
 
     def open_it(**changes: Any) -> Backend:
-        return connect(replace(settings, **changes))
+        changed = replace(settings, **changes)
+        if changed.backend == "aws":
+            # As `facefleet setup` does, before anybody connects.
+            ensure(connect_clients(), changed)
+        return connect(changed)
 
     return open_it
 

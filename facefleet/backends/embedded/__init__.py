@@ -8,11 +8,12 @@ from pathlib import Path
 
 from facefleet.backends.embedded.blobs import DirectoryBlobs
 from facefleet.backends.embedded.fleet import ProcessFleet
-from facefleet.backends.embedded.lock import only_one
+from facefleet.backends.embedded.machine import OwnMachine
 from facefleet.backends.embedded.people import SqlitePeople
 from facefleet.backends.embedded.queue import DeadLetters, QueueFile, SqliteQueue
 from facefleet.backends.embedded.replies import ReplyQueues
 from facefleet.errors import Unavailable
+from facefleet.lock import only_one
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 
@@ -47,6 +48,7 @@ def connect(settings: Settings) -> Backend:
         blobs=blobs,
         people=people,
         fleet=_fleet(root, settings),
+        machine=OwnMachine(),
         open_replies=replies.own,
         replies=replies.existing,
         tidy=tidy,

@@ -11,8 +11,8 @@ from typing import IO
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
-from facefleet.backends.embedded.lock import exclusively
 from facefleet.errors import Conflict, NotFound, Unavailable
+from facefleet.lock import exclusively
 from facefleet.model import BlobInfo
 
 #: ext4 and most others take 255 bytes for a name.

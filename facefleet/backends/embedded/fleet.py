@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facefleet.backends.embedded import launch
-from facefleet.backends.embedded.lock import exclusively, take
+from facefleet.lock import exclusively, take
 from facefleet.model import Instance, InstanceState
 
 #: The workers' log file starts afresh beyond this; the one before is kept.

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 
-from facefleet.backends.embedded.lock import exclusively, only_one
 from facefleet.backends.embedded.queue import QueueFile, SqliteQueue
 from facefleet.errors import AlreadyRunning, NotFound
+from facefleet.lock import exclusively, only_one
 from facefleet.ports import Queue
 
 #: Answers have faces but no images; 1 MiB holds thousands.

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facefleet.backends.embedded.lock import exclusively
 from facefleet.errors import Unavailable
+from facefleet.lock import exclusively
 
 #: Other processes hold the write lock for milliseconds; beyond this something is wrong.
 BUSY_TIMEOUT = 30.0

@@ -1,0 +1,96 @@
+"""Servers on this machine that speak AWS's protocols, for tests and benches: real boto3 over real sockets.
+
+They run in a virtual environment of their own, `.emulators`, which `make .emulators/done` makes.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).parent.parent
+PYTHON = ROOT / ".emulators" / "bin" / "python"
+SERVERS = ROOT / "tests" / "emulators"
+#: Seconds until a server answers, on a machine that is busy.
+PATIENCE = 60.0
+REGION = "us-east-1"
+#: What the product's settings for a real account would be; emulators take any key unless they are told to check.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
+ON_STORE = ("SQS", "S3", "DYNAMODB", "STS", "IAM")
+ON_CLOUD = ("EC2", "AUTO_SCALING")
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A server that runs. `env` is what boto3 needs to speak to it."""
+
+    url: str
+    env: Mapping[str, str]
+
+    def told(self, path: str, body: object = None) -> object:
+        """What it answers to a question about itself, which no AWS has."""
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(f"{self.url}{path}", data, timeout=PATIENCE) as answer:  # noqa: S310  # our own http address
+            return json.load(answer)
+
+
+@contextmanager
+def store(env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
+    """SQS, S3 and DynamoDB; with `{"AUTH": "true"}` as IAM allows."""
+    with _serving("store.py", ON_STORE, env or {}) as emulator:
+        yield emulator
+
+
+@contextmanager
+def cloud(env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
+    """EC2 and Auto Scaling, whose instances take their time."""
+    with _serving("cloud.py", ON_CLOUD, env or {}) as emulator:
+        yield emulator
+
+
+@contextmanager
+def _serving(script: str, services: tuple[str, ...], env: Mapping[str, str]) -> Iterator[Emulator]:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    with ExitStack() as running:
+        process = subprocess.Popen(  # noqa: S603  # our own script
+            [PYTHON, SERVERS / script, str(port)], env=os.environ | env, stdin=subprocess.DEVNULL
+        )
+        running.callback(_stop, process)
+        _await_answer(url, process)
+        yield Emulator(url, CREDENTIALS | {f"AWS_ENDPOINT_URL_{service}": url for service in services})
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def _await_answer(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urlopen(f"{url}/_counts", timeout=PATIENCE).close()  # noqa: S310  # our own http address
+            return
+        except URLError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"no emulator came up at {url}: run `make .emulators/done`") from None
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,181 @@
+"""A queue of SQS. What a lease allows is known here as well, so that a late receipt does nothing, as everywhere."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from math import ceil
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+from facefleet.backends.aws.faults import Invalid, translated
+from facefleet.backends.aws.leases import Leases
+from facefleet.errors import ServiceError, TooLarge
+from facefleet.model import Depth, Message
+from facefleet.ports import MAX_BATCH, MAX_WAIT
+
+T = TypeVar("T")
+
+#: How often a waiting receiver looks whether it is to stop; a message wakes it at once.
+STOP_LOOK = 0.1
+#: An operator may change what a message may hold; how long that may go unnoticed.
+LIMIT_AGE = 60.0
+COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
+RECEIVED = ["ApproximateReceiveCount", "SentTimestamp"]
+
+
+class SqsQueue:
+    """Leases are in whole seconds, as SQS has them: a shorter one is rounded up."""
+
+    def __init__(self, sqs: Any, name: str, *, visibility_timeout: float) -> None:
+        """Raises `NotFound` where there is no such queue."""
+        self.name = name
+        self._sqs = sqs
+        self._visibility_timeout = ceil(visibility_timeout)
+        self._leases = Leases()
+        self._limit = 0
+        self._limit_read_at = float("-inf")
+        with translated(f"looking for the queue {name}"):
+            self.url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+
+    @property
+    def max_message_bytes(self) -> int:
+        """As the queue's owner set it, at most a minute ago."""
+        if time.monotonic() - self._limit_read_at > LIMIT_AGE:
+            self._limit = int(self._attributes("MaximumMessageSize")["MaximumMessageSize"])
+            self._limit_read_at = time.monotonic()
+        return self._limit
+
+    def send(self, body: str) -> None:
+        self._check_size(body)
+        try:
+            with translated(f"sending to {self.name}"):
+                self._sqs.send_message(QueueUrl=self.url, MessageBody=body)
+        except Invalid:
+            # Too long, perhaps, for what was set since we looked.
+            self._limit_read_at = float("-inf")
+            self._check_size(body)
+            raise
+
+    def _check_size(self, body: str) -> None:
+        # Of plain ASCII, as an image in base64 is, Python knows without a copy how many bytes it takes.
+        size = len(body) if body.isascii() else len(body.encode())
+        if size > self.max_message_bytes:
+            raise TooLarge(f"message of {size} bytes, the queue takes {self.max_message_bytes}")
+
+    def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
+        deadline = time.monotonic() + wait
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            messages = self._poll(min(ceil(left), int(MAX_WAIT)), min(limit, MAX_BATCH), stop)
+            if messages or time.monotonic() >= deadline or (stop and stop.is_set()):
+                return messages
+
+    def _poll(self, seconds: int, limit: int, stop: Event | None) -> list[Message]:
+        """One call of so many seconds; a stop flag need not wait for its end."""
+        if stop is None or not seconds:
+            return [] if stop and stop.is_set() else self._take(seconds, limit)
+        if stop.is_set():
+            return []
+        poll = _in_background(lambda: self._take(seconds, limit))
+        while not poll.done():
+            wait([poll], timeout=STOP_LOOK)
+            if stop.is_set() and not poll.done():
+                # What it still brings is another's at once, and not only when its lease ends.
+                poll.add_done_callback(self._give_back)
+                return []
+        return poll.result()
+
+    def _take(self, seconds: int, limit: int) -> list[Message]:
+        with translated(f"receiving from {self.name}"):
+            answer = self._sqs.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=seconds,
+                VisibilityTimeout=self._visibility_timeout,
+                MessageSystemAttributeNames=RECEIVED,
+            )
+        messages = [_message(one) for one in answer.get("Messages", ())]
+        for message in messages:
+            self._leases.begin(message.receipt, self._visibility_timeout)
+        return messages
+
+    def _give_back(self, poll: "Future[list[Message]]") -> None:
+        if poll.exception() is None:
+            for message in poll.result():
+                self.release(message)
+
+    def await_any(self, *, wait: float, stop: Event | None = None) -> bool:
+        """False, always: SQS counts a receive that was only a look."""
+        (stop or Event()).wait(wait)
+        return False
+
+    def ack(self, message: Message) -> bool:
+        if not self._leases.end(message.receipt):
+            return False
+        return self._on_lease(lambda: self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt))
+
+    def release(self, message: Message, *, after: float = 0.0) -> bool:
+        return self._leases.end(message.receipt) and self._set_lease(message, ceil(after))
+
+    def extend(self, message: Message, *, seconds: float) -> bool:
+        lasts = self._leases.extend(message.receipt, ceil(seconds))
+        return lasts is not None and self._set_lease(message, lasts)
+
+    def _set_lease(self, message: Message, seconds: int) -> bool:
+        return self._on_lease(
+            lambda: self._sqs.change_message_visibility(
+                QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+            )
+        )
+
+    def _on_lease(self, call: Callable[[], object]) -> bool:
+        """Whether SQS still knew the lease."""
+        try:
+            with translated(f"a lease of {self.name}"):
+                call()
+        except Invalid:
+            return False
+        return True
+
+    def depth(self) -> Depth:
+        """How many wait and how many are on lease or delayed; up to a minute old, and never with the oldest."""
+        visible, leased, delayed = (int(count) for count in self._attributes(*COUNTS).values())
+        return Depth(visible=visible, in_flight=leased + delayed)
+
+    def purge(self) -> int:
+        """As counted before; SQS takes up to a minute for it, and refuses another one until then."""
+        removed = self.depth().backlog
+        self._leases.clear()
+        with translated(f"purging {self.name}"):
+            self._sqs.purge_queue(QueueUrl=self.url)
+        return removed
+
+    def _attributes(self, *names: str) -> dict[str, str]:
+        """Their values, in the order of these names."""
+        with translated(f"reading attributes of {self.name}"):
+            found = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))["Attributes"]
+        return {name: found[name] for name in names}
+
+
+def _message(answer: dict[str, Any]) -> Message:
+    attributes = answer["Attributes"]
+    return Message(
+        body=answer["Body"],
+        receipt=answer["ReceiptHandle"],
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        sent_at=int(attributes["SentTimestamp"]) / 1000,
+    )
+
+
+def _in_background(work: Callable[[], T]) -> "Future[T]":
+    """In a thread that does not keep the process from ending."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except ServiceError as e:
+            future.set_exception(e)
+
+    Thread(target=run, name="poll", daemon=True).start()
+    return future

@@ -1,0 +1,50 @@
+"""SQS, S3 and DynamoDB on a loopback port, by ministack; `GET /_counts` tells how many calls each operation had.
+
+Run by the Python of `.emulators`, as `store.py PORT`.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+
+PORT = sys.argv[1]
+# Before ministack reads them: it would listen on two more ports, and look for a Docker engine.
+os.environ |= {"GATEWAY_PORT": PORT, "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+os.environ.setdefault("LOG_LEVEL", "ERROR")
+
+from hypercorn.asyncio import serve  # noqa: E402
+from hypercorn.config import Config  # noqa: E402
+from ministack.app import app as ministack  # noqa: E402
+
+COUNTS: Counter[str] = Counter()
+
+
+async def counting(scope, receive, send):
+    if scope["type"] == "http":
+        if scope["path"] == "/_counts":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": json.dumps(COUNTS).encode()})
+            return
+        COUNTS[operation(scope)] += 1
+    await ministack(scope, receive, send)
+
+
+def operation(scope) -> str:
+    """`sqs SendMessage`, `dynamodb GetItem`, `s3 PUT`."""
+    headers = {name.lower(): value.decode() for name, value in scope["headers"]}
+    target = headers.get(b"x-amz-target", "")
+    if target.startswith("AmazonSQS."):
+        return f"sqs {target.partition('.')[2]}"
+    if target.startswith("DynamoDB"):
+        return f"dynamodb {target.partition('.')[2]}"
+    return f"s3 {scope['method']}"
+
+
+if __name__ == "__main__":
+    config = Config()
+    config.bind = [f"127.0.0.1:{PORT}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "ERROR"
+    asyncio.run(serve(counting, config))
