@@ -1,10 +1,12 @@
 """Doing what was planned: each launch and each start is saved before it is asked for, and asked for until answered."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 from controller.backoff import Chance
-from controller.calls import Answer, Calls
+from controller.calls import Answer, Calls, Reply
 from controller.ledger import Intent, Ledger, used_up
 from controller.policy import UP, Terms
 from controller.remedies import END_EVERY
@@ -14,6 +16,8 @@ from facefleet.ports import Fleet
 
 #: Keeps a ledger; raises `Conflict` if another controller has done so since, and this one must stop.
 Save = Callable[[Ledger], None]
+#: Intents by name, each with its answer; None for one that came to nothing.
+Answers = dict[str, Intent | None]
 
 
 class Actor:
@@ -115,30 +119,54 @@ class Actor:
         open_ones = [i for i in ledger.intents if not i.answered_at and i.name not in asked]
         if not open_ones:
             return ledger, 0
-        answers = {intent.name: self._asked(intent, asked, now) for intent in open_ones}
+        asked |= {intent.name for intent in open_ones}
+        answers = self._started([i for i in open_ones if i.start is Start.POOL], now)
+        answers |= self._launched([i for i in open_ones if i.start is Start.LAUNCH], now)
         lacking = sum(answers[i.name] is None and not i.unwanted for i in open_ones)
         ended = [i.slot for i in open_ones if answers[i.name] is None and i.name in self._tried]
         intents = tuple(kept for i in ledger.intents if (kept := answers.get(i.name, i)) is not None)
         attempts = used_up(ledger.attempts, ended) if ended else ledger.attempts
         return replace(ledger, intents=intents, attempts=attempts), lacking
 
-    def _asked(self, intent: Intent, asked: set[str], now: float) -> Intent | None:
+    def _started(self, intents: Sequence[Intent], now: float) -> Answers:
+        """All at once: of one call EC2 makes as much as of twenty. Where that fails, each, to know which one it was."""
+        asked, answers = self._asked(intents)
+        if len(asked) > 1:
+            ids = [intent.id for intent in asked]
+            reply = self.calls.ask("start", lambda: self._fleet.start(ids), now)
+            if reply[0] not in (Answer.NO_CAPACITY, Answer.USED_UP):
+                return answers | {intent.name: self._answered(intent, reply, now) for intent in asked}
+        for intent in asked:
+            reply = self.calls.ask("start", partial(self._fleet.start, [intent.id]), now)
+            answers[intent.name] = self._answered(intent, reply, now)
+        return answers
+
+    def _launched(self, intents: Sequence[Intent], now: float) -> Answers:
+        answers: Answers = {}
+        for chunk in batched(intents, self._fleet.at_once):
+            asked, given_up = self._asked(chunk)
+            answers |= given_up
+            calls = [partial(self._fleet.launch, intent.token, intent.offer) for intent in asked]
+            replies = self.calls.ask_all("launch", calls, now) if calls else []
+            answers |= {i.name: self._answered(i, reply, now) for i, reply in zip(asked, replies, strict=True)}
+        return answers
+
+    def _asked(self, intents: Iterable[Intent]) -> tuple[list[Intent], Answers]:
+        """Those to be asked for, and those that are not worth it: of what there is none of, unless it was tried."""
+        worth = [i for i in intents if i.name in self._tried or _kind(i) not in self.exclusions]
+        names = {intent.name for intent in worth}
+        return worth, {intent.name: None for intent in intents if intent.name not in names}
+
+    def _answered(self, intent: Intent, reply: Reply, now: float) -> Intent | None:
         """The intent with its answer; None if it definitely came to nothing."""
-        asked.add(intent.name)
-        kind = intent.id if intent.start is Start.POOL else intent.offer
-        if kind in self.exclusions and intent.name not in self._tried:
-            return None
-        if intent.start is Start.POOL:
-            answer, id = self.calls.ask("start", lambda: self._fleet.start([intent.id]), now)
-        else:
-            answer, id = self.calls.ask("launch", lambda: self._fleet.launch(intent.token, intent.offer), now)
+        answer, id = reply
         if answer is not Answer.WAITS:
             self._tried.add(intent.name)
         if answer is Answer.DONE:
             return replace(intent, answered_at=now, id=intent.id or str(id))
         if answer in (Answer.NO_CAPACITY, Answer.USED_UP):
             if answer is Answer.NO_CAPACITY or intent.start is Start.POOL:
-                self.exclusions = {**self.exclusions, kind: now + EXCLUDED_FOR}
+                self.exclusions = {**self.exclusions, _kind(intent): now + EXCLUDED_FOR}
             return None
         return intent
 
@@ -155,3 +183,14 @@ class Actor:
                 del known[id]
         if not ledger.intents:
             self._tried.clear()
+
+
+def _kind(intent: Intent) -> str:
+    """What there may be none left of: this very instance, or any of its offer."""
+    return intent.id if intent.start is Start.POOL else intent.offer
+
+
+def batched(intents: Sequence[Intent], size: int) -> Iterator[list[Intent]]:
+    rest = iter(intents)
+    while chunk := list(islice(rest, size)):
+        yield chunk

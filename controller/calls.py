@@ -2,13 +2,18 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.backoff import Backoff, Chance
 from facefleet.errors import Conflict, NoCapacity, ServiceError, Throttled
 
 log = logging.getLogger(__name__)
+
+
+Call = Callable[[], object]
 
 
 class Answer(StrEnum):
@@ -20,6 +25,16 @@ class Answer(StrEnum):
     UNKNOWN = "unknown"
     #: Nobody was asked: the verb waits.
     WAITS = "waits"
+
+
+#: What came of a call, and what it returned.
+Reply = tuple[Answer, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    value: object = None
+    error: Exception | None = None
 
 
 class Calls:
@@ -36,31 +51,39 @@ class Calls:
         self.done: Counter[str] = Counter()
         self.backoffs: Mapping[str, Backoff] = {}
 
-    def ask(self, verb: str, call: Callable[[], object], now: float) -> tuple[Answer, object]:
+    def ask(self, verb: str, call: Call, now: float) -> Reply:
         """What came of it, and what the call returned; raises `Conflict` if another controller leads now."""
+        return self.ask_all(verb, [call], now)[0]
+
+    def ask_all(self, verb: str, calls: Sequence[Call], now: float) -> list[Reply]:
+        """As `ask` of each, all at the same time."""
         if verb in self.backoffs and now < self.backoffs[verb].until:
-            return Answer.WAITS, None
+            return [(Answer.WAITS, None)] * len(calls)
         try:
             self._assure()
         except Conflict:
             raise
         except ServiceError as e:
             self.note(e)
-            return Answer.WAITS, None
-        try:
-            value = call()
-        except NoCapacity as e:
-            return self._refused(verb, e, Answer.NO_CAPACITY), None
-        except Conflict as e:
-            return self._refused(verb, e, Answer.USED_UP), None
-        # The vendor's library may raise anything: what nobody knows freezes this verb, and the tick goes on.
-        except Exception as e:
-            self._wait(verb, e, now)
-            return Answer.UNKNOWN, None
-        self.done[verb] += 1
-        if verb in self.backoffs:
+            return [(Answer.WAITS, None)] * len(calls)
+        outcomes = [_outcome(calls[0])] if len(calls) == 1 else _outcomes(calls)
+        done = sum(outcome.error is None for outcome in outcomes)
+        if done:
+            self.done[verb] += done
             self.backoffs = {other: backoff for other, backoff in self.backoffs.items() if other != verb}
-        return Answer.DONE, value
+        # Failures last: whatever else was done, the verb waits then.
+        return [self._read(verb, outcome, now) for outcome in outcomes]
+
+    def _read(self, verb: str, outcome: "Outcome", now: float) -> Reply:
+        error = outcome.error
+        if error is None:
+            return Answer.DONE, outcome.value
+        if isinstance(error, NoCapacity):
+            return self._refused(verb, error, Answer.NO_CAPACITY), None
+        if isinstance(error, Conflict):
+            return self._refused(verb, error, Answer.USED_UP), None
+        self._wait(verb, error, now)
+        return Answer.UNKNOWN, None
 
     def note(self, error: ServiceError) -> None:
         """Counts it; what it means for the fleet, the reason says."""
@@ -79,3 +102,16 @@ class Calls:
         self.backoffs = {**self.backoffs, verb: backoff}
         how = "is asked less often" if isinstance(error, Throttled) else "is asked again"
         log.warning("%s %s, in %.1f s: %s", verb, how, backoff.until - now, error, exc_info=known is None)
+
+
+def _outcome(call: Call) -> Outcome:
+    try:
+        return Outcome(call())
+    # The vendor's library may raise anything: what nobody knows freezes this verb, and the tick goes on.
+    except Exception as e:
+        return Outcome(error=e)
+
+
+def _outcomes(calls: Sequence[Call]) -> list[Outcome]:
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(_outcome, calls))

@@ -30,7 +30,10 @@ class Queue(Protocol):
     def max_message_bytes(self) -> int: ...
 
     def send(self, body: str) -> None:
-        """Returns once the message is safe; raises `TooLarge` beyond `max_message_bytes` (UTF-8)."""
+        """Returns once the message is safe; raises `TooLarge` beyond `max_message_bytes` (UTF-8).
+
+        Text of the characters that XML has, as SQS takes it: no control characters but tab and line ends.
+        """
 
     def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
         """Up to `limit` messages on lease, `MAX_BATCH` at most.
@@ -140,6 +143,10 @@ class Fleet(Protocol):
     def settles_after(self) -> float:
         """Seconds by which `instances` may lag behind what was done."""
 
+    @property
+    def at_once(self) -> int:
+        """How many launches may be asked for at the same time."""
+
     def instances(self) -> list[Instance]:
         """Ours that exist, whoever launched them; those gone are not listed."""
 
@@ -150,7 +157,7 @@ class Fleet(Protocol):
         """
 
     def start(self, ids: list[str]) -> None:
-        """Starts stopped ones; those that are up already stay so. Raises `NoCapacity`."""
+        """Starts stopped ones, all or none; those that are up already stay so. Raises `NoCapacity`."""
 
     def retire(self, ids: list[str]) -> None:
         """Asks these to drain, and then to go, or to wait in the warm pool. Again is harmless."""

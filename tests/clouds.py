@@ -35,6 +35,7 @@ class Cloud:
     most: int = 1000
     offers: tuple[str, ...] = ("large", "small")
     settles_after: float = 0.0
+    at_once: int = 1
     boot: float = 45.0
     service: float = 1.0
     lease: float = 30.0

@@ -62,6 +62,10 @@ class Line:
     def settles_after(self) -> float:
         return self.cloud.settles_after
 
+    @property
+    def at_once(self) -> int:
+        return self.cloud.at_once
+
     def instances(self) -> list[Instance]:
         return self.call("instances", self.cloud.instances)
 

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from uuid import uuid4
 
 from facefleet import answers, keys, wire
+from facefleet.errors import TooLarge
 from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
@@ -85,23 +86,21 @@ class Desk:
         self._cache.asked(job, probe)
 
     def _send(self, job: Job, probe: Probe) -> None:
-        self._requests.send(self._message(job, probe.take()))
-
-    def _message(self, job: Job, image: bytes) -> str:
-        """The job's message; an image that does not fit it is saved first, and the message carries its key."""
-        limit = self._requests.max_message_bytes
+        """Sends the image with its job; one that does not fit the message is saved first, and its key is sent."""
+        image = probe.take()
         # Base64 makes four characters of three bytes: the image alone shows most that cannot fit.
-        if len(image) * 4 / 3 < limit:
-            message = wire.dump_job(replace(job, image=image))
-            if len(message) <= limit:
-                return message
+        if len(image) * 4 / 3 < self._requests.max_message_bytes:
+            # What fits may have been made less since anybody looked.
+            with suppress(TooLarge):
+                self._requests.send(wire.dump_job(replace(job, image=image)))
+                return
         blob = keys.claim(job.id)
         self._blobs.put(blob, image)
-        message = wire.dump_job(replace(job, blob=blob))
-        if len(message) <= limit:
-            return message
-        # A queue of a kilobyte, and a name of many characters that are no ASCII: its end says enough.
-        return wire.dump_job(replace(job, blob=blob, filename=job.filename[-SHORT_FILENAME:]))
+        try:
+            self._requests.send(wire.dump_job(replace(job, blob=blob)))
+        except TooLarge:
+            # A queue of a kilobyte, and a name of many characters that are no ASCII: its end says enough.
+            self._requests.send(wire.dump_job(replace(job, blob=blob, filename=job.filename[-SHORT_FILENAME:])))
 
     def _refuse_when_full(self) -> None:
         with self._counting:

@@ -56,6 +56,7 @@ class Cloud:
 
     offers = (OFFER,)
     settles_after = 0.0
+    at_once = 1
 
     def __init__(self, load: Load, world: World, chance: random.Random) -> None:
         services = np.full(len(load.arrivals), world.service) if load.services is None else load.services

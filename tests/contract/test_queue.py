@@ -33,7 +33,7 @@ def end_lease(queue: Queue, message: Message) -> None:
 
 
 def test_what_is_sent_is_received_as_it_was(queue: Queue) -> None:
-    body = 'line\nbreak, "quotes", \\, a zero \0 and 🙂'
+    body = 'line\nbreak, "quotes", \\, a tab \t and 🙂'
     before = time.time()
     queue.send(body)
     message = take(queue)

@@ -28,6 +28,9 @@ class Leases:
         self._leases: dict[str, Lease] = {}
         self._lock = Lock()
 
+    def __len__(self) -> int:
+        return len(self._leases)
+
     def begin(self, receipt: str, seconds: int) -> None:
         now = self._clock()
         with self._lock:

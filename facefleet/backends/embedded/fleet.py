@@ -41,6 +41,7 @@ class ProcessFleet:
     offers = ("process",)
     #: What was done is seen by the next look.
     settles_after = 0.0
+    at_once = 1
 
     def __init__(self, folder: Path, command: Sequence[str], *, name: str, env: dict[str, str]) -> None:
         self._folder = folder

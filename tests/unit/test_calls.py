@@ -1,0 +1,70 @@
+"""Asking the fleet: several at the same time where it allows that, and every answer taken for what it is."""
+
+from collections.abc import Callable
+from threading import Barrier
+
+import pytest
+
+from controller.calls import Answer, Calls
+from facefleet.errors import Conflict, NoCapacity, ServiceError, Throttled, Unavailable
+
+PATIENCE = 20.0
+
+
+def calls(assure: Callable[[], object] = lambda: None) -> Calls:
+    return Calls(lambda: 0.5, assure)
+
+
+def refused(error: Exception) -> Callable[[], object]:
+    def call() -> object:
+        raise error
+
+    return call
+
+
+def test_calls_that_go_at_once_do_not_wait_for_each_other() -> None:
+    together = Barrier(5)
+    # Each goes on only when all five have come.
+    replies = calls().ask_all("launch", [lambda: together.wait(PATIENCE) >= 0] * 5, 0.0)
+    assert replies == [(Answer.DONE, True)] * 5
+
+
+def test_each_gets_its_own_answer() -> None:
+    asked = calls()
+    errors = [NoCapacity("none left"), Conflict("gone"), Throttled("slower"), KeyError("what is this?")]
+    replies = asked.ask_all("launch", [lambda: "i-1", *map(refused, errors), lambda: "i-2"], 0.0)
+    assert [answer for answer, _ in replies] == [
+        Answer.DONE,
+        Answer.NO_CAPACITY,
+        Answer.USED_UP,
+        Answer.UNKNOWN,
+        Answer.UNKNOWN,
+        Answer.DONE,
+    ]
+    assert [value for _, value in replies if value] == ["i-1", "i-2"]
+    assert asked.done["launch"] == 2
+    assert set(asked.errors) == {"no_capacity", "conflict", "throttled", "unknown"}
+
+
+@pytest.mark.parametrize("answered", [0, 4])
+def test_where_one_of_several_is_throttled_the_verb_waits_whatever_the_others_did(answered: int) -> None:
+    asked = calls()
+    several: list[Callable[[], object]] = [lambda: "i"] * 5
+    several[answered] = refused(Throttled("slower"))
+    asked.ask_all("launch", several, 0.0)
+    assert asked.ask_all("launch", [lambda: "i"] * 2, 0.0) == [(Answer.WAITS, None)] * 2
+    later = asked.backoffs["launch"].until
+    assert asked.ask("launch", lambda: "i", later) == (Answer.DONE, "i")
+    assert "launch" not in asked.backoffs
+
+
+@pytest.mark.parametrize(("error", "raised"), [(Conflict("another leads"), True), (Unavailable("no"), False)])
+def test_nobody_is_asked_by_one_who_may_not_lead_any_more(error: ServiceError, *, raised: bool) -> None:
+    asked, made = calls(refused(error)), []
+    if raised:
+        with pytest.raises(Conflict):
+            asked.ask_all("launch", [lambda: made.append(1)] * 3, 0.0)
+    else:
+        replies = asked.ask_all("launch", [lambda: made.append(1)] * 3, 0.0)
+        assert replies == [(Answer.WAITS, None)] * 3
+    assert made == []
