@@ -1,12 +1,15 @@
 """`facefleet status` and `facefleet purge`: what waits, what runs, and starting afresh."""
 
 import json
+from collections import deque
+from pathlib import Path
 
 import click
 from rich.console import Console
 
 from facefleet.cli.client import Client
-from facefleet.cli.watch import facts, watch, workers_table
+from facefleet.cli.record import MAX_LOOKS, check, draw
+from facefleet.cli.watch import Look, Pace, facts, watch, workers_table
 from facefleet.settings import Settings
 
 
@@ -17,9 +20,17 @@ from facefleet.settings import Settings
 @click.option(
     "--every", default=1.0, show_default=True, type=click.FloatRange(min=0.1), help="Seconds between two looks."
 )
+@click.option("--seconds", type=click.FloatRange(min=0), help="With --watch or --record: stop after so many.")
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Watch, and at the end draw queue and instances over time into this PNG or SVG.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The answer of /v1/fleet, for scripts.")
 @click.pass_obj
-def status(settings: Settings, *, again: bool, every: float, as_json: bool) -> None:
+def status(
+    settings: Settings, *, again: bool, every: float, seconds: float | None, record: Path | None, as_json: bool
+) -> None:
     """Show the queue, the fleet, and why it has this size.
 
     \b
@@ -27,11 +38,15 @@ def status(settings: Settings, *, again: bool, every: float, as_json: bool) -> N
       facefleet status
       facefleet status --watch
       facefleet status --watch --every 5 >> fleet.log
+      facefleet status --record fleet.png --seconds 300
       facefleet status --json | jq .queue.visible
     """
     client = Client(settings)
+    if record is not None:
+        _record(client, Pace(every, seconds), record, as_json=as_json)
+        return
     if again:
-        watch(client, every=every, as_json=as_json)
+        watch(client, Pace(every, seconds), as_json=as_json)
         return
     fleet = client.call("GET", "/v1/fleet")
     if as_json:
@@ -41,6 +56,14 @@ def status(settings: Settings, *, again: bool, every: float, as_json: bool) -> N
         click.echo(f"{name:<11}{words}")
     if fleet["workers"]:
         Console().print(workers_table(fleet))
+
+
+def _record(client: Client, pace: Pace, file: Path, *, as_json: bool) -> None:
+    check(file)
+    looks: deque[Look] = deque(maxlen=MAX_LOOKS)
+    watch(client, pace, as_json=as_json, keep=looks.append)
+    draw(looks, file)
+    click.echo(f"drawn: {file}", err=True)
 
 
 @click.command()

@@ -33,24 +33,37 @@ class Look:
     trouble: ServiceError | None = None
 
 
-def watch(client: Client, *, every: float, as_json: bool) -> None:
-    """Looks every so many seconds, until Ctrl-C; a service that is away is waited for."""
+@dataclass(frozen=True)
+class Pace:
+    """How often to look, and for how long; None: until Ctrl-C."""
+
+    every: float
+    seconds: float | None = None
+
+
+def watch(client: Client, pace: Pace, *, as_json: bool, keep: Callable[[Look], object] = lambda look: None) -> None:
+    """Looks again and again, and hands each look to `keep`; a service that is away is waited for."""
     console = Console()
     try:
         if as_json:
-            _go_on(client, every, lambda look: click.echo(json_line(look)))
+            _go_on(client, pace, keep, lambda look: click.echo(json_line(look)))
         elif not console.is_terminal:
-            _go_on(client, every, lambda look: click.echo(line(look)))
+            _go_on(client, pace, keep, lambda look: click.echo(line(look)))
         else:
-            _draw(client, every, console)
+            _draw(client, pace, keep, console)
     except KeyboardInterrupt:
         return
 
 
-def _go_on(client: Client, every: float, show: Callable[[Look], None]) -> None:
+def _go_on(client: Client, pace: Pace, keep: Callable[[Look], object], show: Callable[[Look], None]) -> None:
+    deadline = time.monotonic() + (math.inf if pace.seconds is None else pace.seconds)
     while True:
-        show(_look(client))
-        time.sleep(every)
+        look = _look(client)
+        keep(look)
+        show(look)
+        if time.monotonic() + pace.every > deadline:
+            return
+        time.sleep(pace.every)
 
 
 def _look(client: Client) -> Look:
@@ -62,7 +75,7 @@ def _look(client: Client) -> Look:
         return Look(time.time(), None, e)
 
 
-def _draw(client: Client, every: float, console: Console) -> None:
+def _draw(client: Client, pace: Pace, keep: Callable[[Look], object], console: Console) -> None:
     looks: deque[Look] = deque(maxlen=LOOKS)
 
     def show(look: Look) -> None:
@@ -70,7 +83,7 @@ def _draw(client: Client, every: float, console: Console) -> None:
         live.update(picture(looks), refresh=True)
 
     with Live(console=console, auto_refresh=False) as live:
-        _go_on(client, every, show)
+        _go_on(client, pace, keep, show)
 
 
 def json_line(look: Look) -> str:

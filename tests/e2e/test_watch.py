@@ -93,3 +93,28 @@ def test_in_a_terminal_it_draws_the_fleet_and_its_curves_until_ctrl_c(service: S
         os.close(terminal)
     words = drawn.decode(errors="ignore")
     assert all(name in words for name in ("queue", "fleet", "decision", "policy", "desired", "▁"))
+
+
+def test_a_recording_ends_by_itself_and_is_a_picture(service: Service, tmp_path: Path) -> None:
+    picture = tmp_path / "fleet.png"
+    done = service.cli("status", "--record", str(picture), "--seconds", "0.5", "--every", "0.1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" visible, ") >= 3
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_recording_is_drawn_when_ctrl_c_ends_it(service: Service, tmp_path: Path) -> None:
+    out, picture = tmp_path / "out", tmp_path / "fleet.svg"
+    with watching(service, "--record", str(picture), out=out) as process:
+        until(lambda: out.read_text().count("\n") >= 3)
+        assert ends_well(process)
+    assert "<svg" in picture.read_text()
+
+
+@pytest.mark.parametrize(("name", "why"), [("fleet.txt", ".png"), ("no/such/fleet.png", "make it first")])
+def test_a_picture_that_cannot_be_written_is_refused_before_anybody_waits(
+    service: Service, tmp_path: Path, name: str, why: str
+) -> None:
+    done = service.cli("status", "--record", str(tmp_path / name))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert why in done.stderr
