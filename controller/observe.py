@@ -46,6 +46,8 @@ class Observer:
         self.boots: tuple[tuple[Start, float], ...] = ()
         self.roll = Roll((), ledger, {})
         self._listed_at: float | None = None
+        self._voices_heard: tuple[Heartbeat, ...] = ()
+        self._listened_at = float("-inf")
         self.watching_since = 0.0
         self._gone: dict[str, tuple[float, Member]] = {}
         #: When those were seen first whose times lie in the future.
@@ -56,7 +58,7 @@ class Observer:
         # Each boot is told once, also where this look comes to nothing.
         self.boots = ()
         self.listed = self._not_after(now, self._fleet.instances())
-        workers = self._heartbeats()
+        workers = self._voices(now)
         before, first = self.beats, self._listed_at is None
         self.beats = self._heard(workers, ledger)
         self.roll = call_roll(self._as_look(now), ledger)
@@ -135,6 +137,13 @@ class Observer:
             if id in ledger.members:
                 beats[id] = self.beats[id]
         return beats
+
+    def _voices(self, now: float) -> tuple[Heartbeat, ...]:
+        """Where no machine is up, hardly anybody speaks: to listen costs as much, so it is done less often."""
+        is_up = any(one.state is not InstanceState.STOPPED for one in self.listed)
+        if is_up or not 0 <= now - self._listened_at < SHOWN:
+            self._voices_heard, self._listened_at = self._heartbeats(), now
+        return self._voices_heard
 
     def _as_look(self, now: float) -> Look:
         return Look(

@@ -9,7 +9,7 @@ from facefleet.model import Depth, Heartbeat, InstanceState, Start
 from facefleet.ports import Blobs
 
 #: The status is written this often even when nothing changed: so one sees that the controller lives.
-REPEAT = 5.0
+REPEAT = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 One suite in `tests/contract/` holds for every one of them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,9 @@ class Queue(Protocol):
 
     def ack(self, message: Message) -> bool:
         """Deletes it for good. False if the lease had ended: it will come, or has come, again."""
+
+    def ack_all(self, messages: Sequence[Message]) -> int:
+        """As `ack` of each, together; how many of the leases had not ended. `MAX_BATCH` at most."""
 
     def release(self, message: Message, *, after: float = 0.0) -> bool:
         """Gives it back, to be received after so many seconds. False if the lease had ended."""

@@ -32,10 +32,11 @@ class Key(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The job whose stored result answers a key, and when it was submitted."""
+    """The job whose stored result answers a key, when it was submitted, and of which gallery; None: not known yet."""
 
     job_id: str
     submitted_at: float
+    version: int | None
 
 
 class Cache:
@@ -60,13 +61,13 @@ class Cache:
         with self._lock:
             self._entries.clear()
 
-    def answered(self, job: Job, probe: Probe) -> None:
-        """Remembers the job, whose result is stored."""
-        self._put(job, probe, instead=True)
+    def answered(self, job: Job, probe: Probe, version: int) -> None:
+        """Remembers the job, whose result of this gallery is stored."""
+        self._put(job, probe, version, instead=True)
 
     def asked(self, job: Job, probe: Probe) -> None:
         """Remembers a job that was promised, unless one is known already that asks the same and may end earlier."""
-        self._put(job, probe, instead=False)
+        self._put(job, probe, None, instead=False)
 
     def recall(self, job: Job, probe: Probe) -> Json | None:
         """The result that the same image had, stored as this job's own; None if it is to be asked.
@@ -84,7 +85,11 @@ class Cache:
             return None
 
     def _recall(self, job: Job, probe: Probe) -> Json | None:
-        key, version = Key(probe.digest, job.top_k), self._people_version()
+        key = Key(probe.digest, job.top_k)
+        if key not in self._entries:
+            # Most images are new: to ask for the gallery's version would be a call for nothing.
+            return None
+        version = self._people_version()
         entry = self._entry(key, version)
         whole = self._stored(key, entry, version) if entry else None
         if entry is None or whole is None:
@@ -93,25 +98,31 @@ class Cache:
         if version != self._people_version() or answers.purged_since(self._blobs, entry.submitted_at):
             answers.erase(self._blobs, result, answer=result["answer"])
             return None
-        self.answered(job, probe)
+        self.answered(job, probe, version)
         log.info("job %s: the same image as job %s, %d faces", job.id, entry.job_id, len(result["faces"]))
         return result
 
-    def _put(self, job: Job, probe: Probe, *, instead: bool) -> None:
+    def _put(self, job: Job, probe: Probe, version: int | None, *, instead: bool) -> None:
         if not self._on:
             return
-        key, entry = Key(probe.digest, job.top_k), Answered(job.id, job.submitted_at)
+        key, entry = Key(probe.digest, job.top_k), Answered(job.id, job.submitted_at, version)
         with self._lock:
+            if version is not None and version > self._version:
+                self._follow(version)
             if instead or key not in self._entries:
                 self._entries[key] = entry
 
     def _entry(self, key: Key, version: int) -> Answered | None:
         with self._lock:
             if version != self._version:
-                # Every answer of another version is out of date, and may name somebody who is erased.
-                self._entries.clear()
-                self._version = version
+                self._follow(version)
             return self._entries.get(key)
+
+    def _follow(self, version: int) -> None:
+        """Every answer of another version is out of date, and may name somebody who is erased."""
+        for key in [key for key, entry in self._entries.items() if entry.version not in (None, version)]:
+            del self._entries[key]
+        self._version = version
 
     def _stored(self, key: Key, entry: Answered, version: int) -> Json | None:
         """The entry's result, encodings and all; an entry that will not do is forgotten."""

@@ -17,8 +17,8 @@ from web_tier.probe import Probe
 from web_tier.problems import busy
 from web_tier.router import ReplyRouter
 
-#: The backlog is asked for this often at most; 1,000 uploads a second need not count it each.
-DEPTH_AGE = 0.25
+#: The backlog is asked for this often at most; between two looks, what is sent is counted here.
+DEPTH_AGE = 1.0
 #: Characters of a file name that fit SQS's smallest queue, 1,024 bytes, however many bytes each takes.
 SHORT_FILENAME = 40
 
@@ -75,7 +75,7 @@ class Desk:
             self._send(job, probe)
             result = self._router.wait(future, job, timeout)
         if result is not None and job.kind is JobKind.RECOGNISE:
-            self._cache.answered(job, probe)
+            self._cache.answered(job, probe, result["gallery_version"])
         return result
 
     def leave(self, job: Job, probe: Probe) -> None:

@@ -17,7 +17,7 @@ from web_tier.problems import Problem
 log = logging.getLogger(__name__)
 
 #: A waiter that heard nothing for so long looks at the stored result, then after twice as long, and so on.
-FIRST_LOOK = 5.0
+FIRST_LOOK = 15.0
 MAX_LOOK = 60.0
 RETRY_AFTER = 1.0
 
@@ -77,9 +77,11 @@ class ReplyRouter:
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                for message in self._replies.receive(wait=MAX_WAIT, limit=MAX_BATCH, stop=stop):
+                messages = self._replies.receive(wait=MAX_WAIT, limit=MAX_BATCH, stop=stop)
+                for message in messages:
                     self._deliver(message.body)
-                    self._replies.ack(message)
+                if messages:
+                    self._replies.ack_all(messages)
             except Exception:
                 log.exception("replies: goes on after an error")
                 stop.wait(RETRY_AFTER)

@@ -122,6 +122,18 @@ def test_an_extended_lease_outlasts_the_usual_one(open_backend: OpenBackend) -> 
     assert queue.ack(message) is True
 
 
+def test_several_are_acked_together_and_a_lease_that_ended_is_left_alone(queue: Queue) -> None:
+    for body in "abc":
+        queue.send(body)
+    messages = queue.receive(limit=3)
+    late = messages[1]
+    end_lease(queue, late)
+    assert queue.ack_all(messages) == 2
+    assert take(queue).body == late.body
+    assert queue.ack_all(messages) == 0
+    assert queue.depth() == Depth(visible=0, in_flight=1)
+
+
 def test_a_released_message_is_received_at_once(queue: Queue) -> None:
     queue.send("one")
     assert queue.release(take(queue)) is True

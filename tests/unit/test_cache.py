@@ -58,7 +58,7 @@ def ask(backend: Backend, cache: Cache) -> Callable[..., Json | None]:
         if (known := of.recall(job, probe)) is not None:
             return known
         work(backend, job, probe)
-        of.answered(job, probe)
+        of.answered(job, probe, backend.people.version())
         return None
 
     return ask
@@ -144,7 +144,7 @@ def test_a_change_while_the_answer_is_written_leaves_nothing_of_it(
     calls = 0
     (stored,) = (i.key.removeprefix(keys.RESULTS).removesuffix(".json") for i in backend.blobs.list(keys.RESULTS))
     first = replace(a_job(), id=stored)
-    late.answered(first, Probe("a.jpg", b"image"))
+    late.answered(first, Probe("a.jpg", b"image"), backend.people.version())
     assert late.recall(a_job("late.jpg"), Probe("late.jpg", b"image")) is None
     assert calls == 2
     assert not [key for key in lies_there(backend) if "late" in key]
@@ -182,7 +182,7 @@ def test_a_failed_job_is_no_answer(backend: Backend, cache: Cache) -> None:
     job, probe = a_job(), Probe("a.jpg", b"image")
     failed = Result(job.id, job.filename, error=Failure("damaged_image", "send another"), gallery_version=1)
     answers.store(backend.blobs, job, failed)
-    cache.answered(job, probe)
+    cache.answered(job, probe, backend.people.version())
     assert cache.recall(a_job(), probe) is None
     assert len(cache) == 0
 
@@ -228,7 +228,7 @@ def test_it_takes_no_more_memory_than_it_may(backend: Backend) -> None:
     try:
         cache = Cache(backend.people.version, backend.blobs, max_bytes=max_bytes)
         for number in range(2 * max_bytes // ENTRY_BYTES):
-            cache.answered(a_job(top_k=number), Probe("a.jpg", b"%d" % number))
+            cache.answered(a_job(top_k=number), Probe("a.jpg", b"%d" % number), 1)
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

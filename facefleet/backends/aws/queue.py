@@ -1,7 +1,7 @@
 """A queue of SQS. What a lease allows is known here as well, so that a late receipt does nothing, as everywhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from math import ceil
 from threading import Event, Thread
@@ -113,6 +113,15 @@ class SqsQueue:
         if not self._leases.end(message.receipt):
             return False
         return self._on_lease(lambda: self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt))
+
+    def ack_all(self, messages: Sequence[Message]) -> int:
+        ours = [message for message in messages if self._leases.end(message.receipt)]
+        if not ours:
+            return 0
+        entries = [{"Id": str(i), "ReceiptHandle": message.receipt} for i, message in enumerate(ours)]
+        with translated(f"acknowledging messages of {self.name}"):
+            answer = self._sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        return len(answer.get("Successful", ()))
 
     def release(self, message: Message, *, after: float = 0.0) -> bool:
         return self._leases.end(message.receipt) and self._set_lease(message, ceil(after))

@@ -1,7 +1,7 @@
 """A queue with SQS's rules in one SQLite file; a queue and its dead letters share the file, so a move is atomic."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -195,6 +195,10 @@ class SqliteQueue:
     def ack(self, message: Message) -> bool:
         return self._on_lease(ACK, message)
 
+    def ack_all(self, messages: Sequence[Message]) -> int:
+        with self._database.write(durable=False) as connection:
+            return sum(connection.execute(ACK, self._names(message)).rowcount for message in messages)
+
     def release(self, message: Message, *, after: float = 0.0) -> bool:
         released = self._on_lease(RELEASE, message, after)
         self._file.bell.ring()
@@ -204,10 +208,12 @@ class SqliteQueue:
         return self._on_lease(EXTEND, message, seconds)
 
     def _on_lease(self, statement: str, message: Message, seconds: float = 0.0) -> bool:
-        at = now()
-        names = {"queue": self.name, "receipt": message.receipt, "now": at, "until": at + seconds}
         with self._database.write(durable=False) as connection:
-            return connection.execute(statement, names).rowcount == 1
+            return connection.execute(statement, self._names(message, seconds)).rowcount == 1
+
+    def _names(self, message: Message, seconds: float = 0.0) -> dict[str, object]:
+        at = now()
+        return {"queue": self.name, "receipt": message.receipt, "now": at, "until": at + seconds}
 
     def depth(self) -> Depth:
         with self._database.read() as connection:
