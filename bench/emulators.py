@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -33,8 +34,9 @@ class Emulator:
 
     url: str
     env: Mapping[str, str]
+    pid: int
 
-    def told(self, path: str, body: object = None) -> object:
+    def told(self, path: str, body: object = None) -> Any:
         """What it answers to a question about itself, which no AWS has."""
         data = None if body is None else json.dumps(body).encode()
         with urlopen(f"{self.url}{path}", data, timeout=PATIENCE) as answer:  # noqa: S310  # our own http address
@@ -49,15 +51,18 @@ def store(env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
 
 
 @contextmanager
-def cloud(env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
-    """EC2 and Auto Scaling, whose instances take their time."""
-    with _serving("cloud.py", ON_CLOUD, env or {}) as emulator:
+def cloud(env: Mapping[str, str] | None = None, **world: object) -> Iterator[Emulator]:
+    """EC2 and Auto Scaling, whose instances take their time: `cloud(boot=5.0, command=[…])`.
+
+    What a world may be told, and how it is changed later, `tests/emulators/cloud.py` says.
+    """
+    with _serving("cloud.py", ON_CLOUD, {"CLOUD_WORLD": json.dumps(world)} | dict(env or {})) as emulator:
         yield emulator
 
 
 @contextmanager
 def _serving(script: str, services: tuple[str, ...], env: Mapping[str, str]) -> Iterator[Emulator]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as running:
         process = subprocess.Popen(  # noqa: S603  # our own script
@@ -65,7 +70,8 @@ def _serving(script: str, services: tuple[str, ...], env: Mapping[str, str]) -> 
         )
         running.callback(_stop, process)
         _await_answer(url, process)
-        yield Emulator(url, CREDENTIALS | {f"AWS_ENDPOINT_URL_{service}": url for service in services})
+        env_of_boto3 = {f"AWS_ENDPOINT_URL_{service}": url for service in services}
+        yield Emulator(url, CREDENTIALS | env_of_boto3, process.pid)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -89,7 +95,7 @@ def _await_answer(url: str, process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,11 @@ def cpu_meter(folder: Path, *, module: str = "") -> Callable[[], float]:
         return sum(_ticks(process) for process in ours) / tick
 
     return seconds
+
+
+def cpu_of(pids: Iterable[int]) -> float:
+    """CPU seconds so far of these processes."""
+    return sum(_ticks(Path("/proc") / str(pid)) for pid in pids) / os.sysconf("SC_CLK_TCK")
 
 
 def _is(process: Path, mark: bytes, name: bytes) -> bool:

@@ -20,6 +20,7 @@ from bench.emulators import Emulator
 from facefleet.backends import connect
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.fleet import Ec2Fleet
+from facefleet.backends.aws.instances import FLEET
 from facefleet.backends.aws.resources import ensure
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.model import InstanceState
@@ -30,6 +31,8 @@ from facefleet.settings import PREFIX, Settings
 PATIENCE = 120.0
 LOOK = 0.05
 TIERS = ("web_tier", "controller")
+#: States of EC2.
+UP, GOING = ("pending", "running"), ("stopping", "shutting-down")
 
 
 @dataclass
@@ -95,28 +98,37 @@ class OnAws:
 
     def instances(self) -> list[dict[str, Any]]:
         """All that there ever were, foreign ones too."""
-        return list(self.cloud.told("/_instances"))  # type: ignore[call-overload]  # as `cloud.py` says
+        instances: list[dict[str, Any]] = self.cloud.told("/_instances")
+        return instances
 
-    def up(self) -> int:
-        return sum(one["state"] in ("pending", "running") for one in self.instances())
+    def ours(self, *states: str) -> list[str]:
+        """Ids of our instances in these states."""
+        found = [one for one in self.instances() if one["tags"].get(FLEET) == self.settings.instance_name]
+        return [one["id"] for one in found if one["state"] in states]
 
     def is_at_rest(self) -> bool:
         """Queue empty, no instance up: where it began, and where it must end."""
-        return not self.backend.requests.depth().backlog and all(
-            one["state"] in ("stopped", "terminated") for one in self.instances()
-        )
+        return not self.backend.requests.depth().backlog and not self.ours(*UP, *GOING)
+
+    def limit_messages(self, most: int) -> None:
+        """Sets what a message may hold, as a grader does it: on the queue itself."""
+        sqs, name = connect_clients().sqs, self.settings.request_queue
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"MaximumMessageSize": str(most)})
 
     def calls(self) -> dict[str, int]:
         """How many each operation had so far: `sqs SendMessage`, `ec2 RunInstances`."""
-        counts: dict[str, int] = dict(self.store.told("/_counts"))  # type: ignore[call-overload]
-        return counts | {f"ec2 {name}": count for name, count in dict(self.cloud.told("/_counts")).items()}  # type: ignore[call-overload]
+        counts: dict[str, int] = self.store.told("/_counts")
+        return counts | {f"ec2 {name}": count for name, count in self.cloud.told("/_counts").items()}
 
 
 @contextmanager
-def service_on_aws(folder: Path, *, stopped: int = 0, boot: float = 1.0, **settings: str) -> Iterator[OnAws]:
+def service_on_aws(
+    folder: Path, settings: Mapping[str, str], *, stopped: int = 0, foreign: int = 0, boot: float = 1.0
+) -> Iterator[OnAws]:
     """Web tier and controller, ready, with so many instances in the warm pool; everything ends with the block.
 
-    `boot`: seconds from an instance's start until its worker's process is started. `settings`: as in the environment,
+    `foreign`: instances of others that run on the same account. `boot`: seconds from an instance's start until its worker's process is started. `settings`: as in the environment,
     without the prefix.
     """
     with ExitStack() as running:
@@ -127,9 +139,10 @@ def service_on_aws(folder: Path, *, stopped: int = 0, boot: float = 1.0, **setti
         service = OnAws(folder, store, cloud, env)
         ensure(connect_clients(), service.settings)
         _fill_pool(service.settings, stopped)
+        _bring_others(foreign)
         double = [sys.executable, "-m", "app_tier"]
         log = str(folder / "workers.log")
-        cloud.told("/_world", {"boot": boot, "command": double, "env": env | WORKER_ENVIRONMENT, "log": log})
+        cloud.told("/_world", {"boot": boot, "command": double, "env": {**env, **WORKER_ENVIRONMENT}, "log": log})
         running.callback(service.stop)
         for tier in TIERS:
             service.start(tier)
@@ -157,7 +170,7 @@ def _env(folder: Path, store: Emulator, cloud: Emulator, settings: Mapping[str, 
         "OUTPUT_BUCKET": f"output-{own}",
         "STATE_BUCKET": f"state-{own}",
     }
-    given = {f"{PREFIX}{name}": value for name, value in (ours | settings).items()}
+    given = {f"{PREFIX}{name}": value for name, value in {**ours, **settings}.items()}
     # A company's proxy does not know our loopback.
     return {**os.environ, **store.env, **cloud.env, **given, "NO_PROXY": "127.0.0.1"}
 
@@ -187,3 +200,14 @@ def _fill_pool(settings: Settings, count: int) -> None:
         return all(one.state is InstanceState.STOPPED for one in fleet.instances())
 
     awaited(rest, "the warm pool is full")
+
+
+def _bring_others(count: int) -> None:
+    """Instances without a tag, and of another fleet, in turns."""
+    ec2 = connect_clients().ec2
+    for i in range(count):
+        tags = (
+            [{"Key": FLEET, "Value": "somebody-elses"}] if i % 2 else [{"Key": "Name", "Value": "app-tier-instance-x"}]
+        )
+        specified = [{"ResourceType": "instance", "Tags": tags}]
+        ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, TagSpecifications=specified)

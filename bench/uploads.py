@@ -41,9 +41,14 @@ def bursts(probes: Sequence[tuple[bytes, str]], count: int) -> Iterator[list[Upl
 
 def send(host: str, uploads: Sequence[Upload]) -> Burst:
     """All at once."""
+    return send_some(host, uploads, len(uploads))
+
+
+def send_some(host: str, uploads: Sequence[Upload], at_once: int) -> Burst:
+    """All of them, so many at a time."""
     started = time.perf_counter()
-    with ThreadPoolExecutor(len(uploads)) as pool:
-        answers = list(pool.map(partial(_post, host), uploads))
+    with ThreadPoolExecutor(at_once) as pool:
+        answers = list(pool.map(partial(post, host), uploads))
     seconds = time.perf_counter() - started
     wrong = sum(answer not in (None, upload.answer) for answer, upload in zip(answers, uploads, strict=True))
     return Burst(seconds, wrong, answers.count(None))
@@ -55,7 +60,8 @@ def _upload(stem: str, tail: bytes, image: bytes, person: str) -> Upload:
     return Upload(head.encode() + image + tail + f"\r\n--{BOUNDARY}--\r\n".encode(), f"{stem}:{person}")
 
 
-def _post(host: str, upload: Upload) -> str | None:
+def post(host: str, upload: Upload) -> str | None:
+    """The answer; None where there is none."""
     with closing(HTTPConnection(host, timeout=PATIENCE)) as connection:
         try:
             connection.request("POST", "/", upload.body, HEADERS)
