@@ -128,8 +128,8 @@ def service_on_aws(
 ) -> Iterator[OnAws]:
     """Web tier and controller, ready, with so many instances in the warm pool; everything ends with the block.
 
-    `foreign`: instances of others that run on the same account. `boot`: seconds from an instance's start until its worker's process is started. `settings`: as in the environment,
-    without the prefix.
+    `settings`: as in the environment, without the prefix. `foreign`: instances of others that run on the same account.
+    `boot`: seconds from an instance's start until its worker's process is started.
     """
     with ExitStack() as running:
         store = running.enter_context(emulators.store())

@@ -3,8 +3,8 @@
     python -m bench.storm [--photos DIR] [--uploads 500] [--most 19] [--seed 1] [--json]
 
 Every second something happens, drawn by chance: an instance is lost, or what runs on it is killed; EC2 throttles
-half of all calls, or has no capacity for half of them; a spot instance is given notice; replies vanish; the controller is
-killed with -9 and started again. At the end all is calm, and the fleet goes back to zero.
+half of all calls, or has no capacity for half of them; a spot instance is given notice; replies vanish; the controller
+is killed with -9 and started again. At the end all is calm, and the fleet goes back to zero.
 
 `lost`: uploads without an answer; `wrong`: other answers than a bare recogniser's; `doubled`: results beyond one for
 each upload; `left`: messages and dead letters that stay; `leaked`: instances that stay up. `most_up`: the most that

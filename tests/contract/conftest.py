@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 from uuid import uuid4
 
@@ -70,6 +70,13 @@ def store() -> Iterator[emulators.Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[emulators.Emulator]:
+    """EC2 and Auto Scaling, one server for all tests: each has a fleet of its own name."""
+    with emulators.cloud() as emulator:
+        yield emulator
+
+
 @pytest.fixture(params=list(BACKENDS))
 def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     if request.param == "aws":
@@ -82,11 +89,16 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 def open_backend(settings: Settings) -> OpenBackend:
     """`open_backend(visibility_timeout=0.2)`: the test's place; opened again, it is the same one for a newcomer."""
 
+    made: set[Settings] = set()
+    making = Lock()
+
     def open_it(**changes: Any) -> Backend:
         changed = replace(settings, **changes)
-        if changed.backend == "aws":
-            # As `facefleet setup` does, before anybody connects.
-            ensure(connect_clients(), changed)
+        with making:
+            if changed.backend == "aws" and changed not in made:
+                # As `facefleet setup` does, before anybody connects.
+                ensure(connect_clients(), changed)
+                made.add(changed)
         return connect(changed)
 
     return open_it

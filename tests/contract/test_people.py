@@ -1,5 +1,6 @@
 """Who is enrolled: versions that every change raises, conflicts, pages, and changes that readers follow."""
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -96,7 +97,7 @@ def test_changes_from_the_beginning_are_everybody(people: People) -> None:
 def test_who_missed_more_than_a_list_holds_is_to_read_everybody(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facefleet.backends.embedded.people.MAX_CHANGES", 2)
+    monkeypatch.setattr(sys.modules[type(people).__module__], "MAX_CHANGES", 2)
     one, two, three = put(people, "one", "two", "three")
     assert people.changes(0) == Changes(three.version, read_everybody=True)
     assert people.changes(one.version) == Changes(three.version, (two, three))
@@ -201,6 +202,9 @@ def retry(work: Callable[[], object]) -> None:
 
 
 def test_of_two_who_enrol_the_same_id_one_is_told(open_backend: OpenBackend) -> None:
+    # What they share is there before them.
+    open_backend()
+
     def enrol(i: int) -> bool:
         try:
             open_backend().people.put(Person("paul", f"Paul {i}"))
@@ -213,6 +217,9 @@ def test_of_two_who_enrol_the_same_id_one_is_told(open_backend: OpenBackend) -> 
 
 
 def test_erasing_goes_on_beside_enrolling_and_loses_nobody_else(open_backend: OpenBackend) -> None:
+    # What they share is there before them.
+    open_backend()
+
     def enrol(id: str) -> None:
         people = open_backend().people
         put(people, id)

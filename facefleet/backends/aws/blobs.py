@@ -1,11 +1,157 @@
-"""To come."""
+"""Blobs on S3, in buckets that keep versions: a deletion reaches all of them."""
 
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
+
+from facefleet.backends.aws.faults import code_of, translated
+from facefleet.backends.aws.s3_files import LastUnnamed, filled, on_disk
+from facefleet.backends.aws.s3_keys import Layout, Place
+from facefleet.errors import Conflict, NotFound, Unavailable
+from facefleet.model import BlobInfo
+
+#: Puts that one `put_all` has under way at the same time.
+AT_ONCE = 8
+#: Bytes of a download held in memory.
+CHUNK = 1 << 20
+#: Tries of a batch delete whose answer says of some versions that S3 failed; botocore tries whole calls again only.
+DELETE_TRIES = 3
+#: "We encountered an internal error. Please try again."
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+PASSING = frozenset({"InternalError"})
+#: What S3 calls a version of an object. `If-Match: *` would fit anything.
+ETAG = re.compile(r'"[^"*]+"')
 
 
 class S3Blobs:
-    def __init__(self, *args: Any) -> None:
-        pass
+    """`buckets` by area; the other areas lie in the bucket `rest`, each under its name. Threads may share it."""
 
-    def tidy(self) -> None:
-        pass
+    def __init__(self, s3: Any, buckets: Mapping[str, str], rest: str) -> None:
+        self._s3 = s3
+        self._layout = Layout(buckets, rest)
+        self._last = LastUnnamed()
+
+    def put(self, key: str, data: bytes) -> None:
+        at = self._layout.place(key)
+        with asking(f"writing {key}"):
+            self._s3.put_object(Bucket=at.bucket, Key=at.key, Body=data)
+
+    def put_all(self, blobs: Mapping[str, bytes]) -> None:
+        """All but the last at the same time, then the last: who finds that one finds the others."""
+        if not blobs:
+            return
+        *others, last = blobs
+        if others:
+            with ThreadPoolExecutor(min(len(others), AT_ONCE)) as pool:
+                # The list waits for all of them, and raises what went wrong.
+                list(pool.map(lambda key: self.put(key, blobs[key]), others))
+        self.put(last, blobs[last])
+
+    def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
+        at = self._layout.place(key)
+        with on_disk(f"making {key}"), filled(fill) as file, asking(f"writing {key}"):
+            # In several parts where it is large; if one fails, S3 is told to drop the others.
+            self._s3.upload_fileobj(file, at.bucket, at.key)
+
+    def get(self, key: str) -> bytes:
+        return self.tagged(key)[0]
+
+    def tagged(self, key: str) -> tuple[bytes, str]:
+        with asking(f"reading {key}"):
+            found = self._found(key)
+            return found["Body"].read(), found["ETag"]
+
+    def put_if(self, key: str, data: bytes, *, tag: str | None) -> str:
+        at = self._layout.place(key)
+        if tag is not None and not ETAG.fullmatch(tag):
+            raise Conflict(f"nothing that lies at {key} has the tag {tag!r}")
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        try:
+            with asking(f"changing {key}"):
+                written = self._s3.put_object(Bucket=at.bucket, Key=at.key, Body=data, **condition)
+        except NotFound as e:
+            # S3's word for If-Match where nothing lies.
+            raise Conflict(f"{key} was deleted by somebody else") from e
+        etag: str = written["ETag"]
+        return etag
+
+    def local(self, key: str) -> Path:
+        """A file without a name, by its number in this process; this thread's next call may close it."""
+        with on_disk(f"fetching {key}"), asking(f"reading {key}"):
+            return self._last.replace(self._found(key)["Body"].iter_chunks(CHUNK))
+
+    def _found(self, key: str) -> Any:
+        at = self._layout.place(key)
+        return self._s3.get_object(Bucket=at.bucket, Key=at.key)
+
+    def list(self, prefix: str) -> Iterator[BlobInfo]:
+        word, _, start = prefix.partition("/")
+        area = self._layout.area(word)
+        with asking(f"listing {prefix}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=area.bucket, Prefix=area.prefix(start))
+            for one in (one for page in pages for one in page.get("Contents", ())):
+                name = area.name(one["Key"])
+                if name is not None and name.startswith(start):
+                    yield BlobInfo(f"{word}/{name}", one["Size"], one["LastModified"].timestamp())
+
+    def delete(self, key: str) -> bool:
+        """Every version, and every mark that an object was deleted; False if there was no version."""
+        at = self._layout.place(key)
+        was_there = False
+        with asking(f"deleting {key}"):
+            while True:
+                page = self._s3.list_object_versions(Bucket=at.bucket, Prefix=at.key)
+                history = history_of(at.key, page)
+                was_there |= bool(history.versions)
+                self._erase(at, history.versions + history.markers)
+                if not history.goes_on:
+                    return was_there
+
+    def _erase(self, at: Place, versions: tuple[str, ...]) -> None:
+        for tries_left in reversed(range(DELETE_TRIES)):
+            if not versions:
+                return
+            objects = [{"Key": at.key, "VersionId": version} for version in versions]
+            answer = self._s3.delete_objects(Bucket=at.bucket, Delete={"Objects": objects, "Quiet": True})
+            # A batch that went wrong for one is a success, and says so in here alone.
+            errors = answer.get("Errors", ())
+            for error in errors:
+                if error["Code"] not in PASSING or not tries_left:
+                    raise ClientError({"Error": error}, "DeleteObjects")
+            versions = tuple(error["VersionId"] for error in errors)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """An object's versions and marks of its deletion, as far as one page tells."""
+
+    versions: tuple[str, ...]
+    markers: tuple[str, ...]
+    goes_on: bool
+
+
+def history_of(key: str, page: Mapping[str, Any]) -> History:
+    """From a page of objects that begin with this key; the one that is just this comes first."""
+
+    def own(kind: str) -> tuple[str, ...]:
+        return tuple(one["VersionId"] for one in page.get(kind, ()) if one["Key"] == key)
+
+    return History(own("Versions"), own("DeleteMarkers"), page["IsTruncated"] and page.get("NextKeyMarker") == key)
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """As `translated`, but that a bucket that is missing is no blob that is missing."""
+    with translated(what):
+        try:
+            yield
+        except ClientError as e:
+            if code_of(e) == "NoSuchBucket":
+                raise Unavailable(f"{what}: there is no such bucket: `facefleet setup` makes it") from e
+            raise
