@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 # The release whose source distribution carries the sample photos, and its checksum.
 SAMPLES_FROM := face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec
 
+# Where machines can be booted.
+MACHINES := $(if $(and $(shell command -v debootstrap),$(shell command -v systemd-nspawn),$(filter 0,$(shell id -u))),.machines/root)
+
 .PHONY: run test check format constraints clean help
 
 help:  ## what there is
@@ -13,10 +16,10 @@ help:  ## what there is
 run: $(VENV)/runs .samples/done  ## start everything on http://127.0.0.1:8000
 	@$(BIN)/facefleet up --samples .samples/people
 
-test: $(VENV)/tests .emulators/done .samples/done  ## run the tests
+test: $(VENV)/tests .emulators/done .samples/done $(MACHINES)  ## run the tests
 	$(BIN)/pytest
 
-check: $(VENV)/tests .emulators/done .samples/done  ## format, lint, types, tests
+check: $(VENV)/tests .emulators/done .samples/done $(MACHINES)  ## format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -49,6 +52,12 @@ $(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
 	.emulators/bin/pip install --quiet --disable-pip-version-check -r tests/emulators/requirements.txt
 	@touch $@
 
+# Debian, for machines that tests boot. Only root can make it; who is not does without.
+.machines/root:
+	@mkdir -p .machines && rm -rf $@.part
+	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates bookworm $@.part >/dev/null
+	@mv $@.part $@
+
 # A folder for each person, as `facefleet enrol` takes it; the other photos lie beside, to try it out.
 .samples/done: $(VENV)/runs
 	@rm -rf .samples && mkdir -p .samples/people/obama .samples/people/biden
@@ -67,4 +76,4 @@ constraints: $(VENV)/tests .emulators/done  ## pin what is installed
 	  .emulators/bin/pip freeze) > tests/emulators/constraints.txt
 
 clean:  ## remove what was installed; data stays
-	rm -rf $(VENV) .emulators .samples
+	rm -rf $(VENV) .emulators .samples .machines

@@ -51,6 +51,7 @@ class Worker:
         """Works until `stop` is set; the image in hand is finished."""
         wait = REST
         while not stop.is_set():
+            self._pulse.turned()
             try:
                 messages = self._requests.receive(wait=wait, stop=stop)
                 for message in messages:

@@ -22,6 +22,7 @@ from controller.store import LostLease, Store
 from controller.wake import wake
 from controller.wiring import controller_of
 from controller.workers import forget_silent
+from facefleet import supervision
 from facefleet.errors import Conflict
 from facefleet.ports import Backend, Queue
 from facefleet.settings import Settings
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 TICK = "tick"
 MINUTE, HOUR = 60.0, 3600.0
 DAY = 24 * HOUR
-#: How soon the client of a dead letter is told.
-DEAD_LETTERS_EVERY = 2.0
+#: Ticks until the client of a dead letter is told.
+DEAD_LETTERS_EVERY = 4
 #: How often one looks whether the clock was set back, and by how much it must be.
 CLOCK_EVERY, CLOCK_STEP = 5.0, 1.0
 #: How often one that stands by looks whether it may lead.
@@ -43,8 +44,11 @@ def stand_by(store: Store, arrived: Arrivals) -> Ledger | None:
     """Returns once this one leads, with what the last one knew; None if told to end before."""
     leader = None
     while (ledger := store.take()) is None:
+        supervision.ready()
+        supervision.alive()
         if store.lease.holder != leader:
             leader = store.lease.holder
+            supervision.status(f"stands by: the controller of {leader} leads")
             log.info("standing by: the controller of %s leads", leader)
         if arrived.end_within(STAND_BY):
             return None
@@ -64,22 +68,20 @@ class Led:
         except Conflict as e:
             self.lost = LostLease(str(e))
             os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            # A tick that failed has come to its end, too: the next one sees afresh.
+            supervision.alive()
 
 
 def lead(
     backend: Backend, settings: Settings, store: Store, ledger: Ledger, arrived: Arrivals, *, finish: bool
 ) -> None:
     """Until told to end; raises `LostLease` if another one leads meanwhile."""
-    board, metrics = Board(backend.blobs, store.lease.epoch), Metrics(backend.blobs, store.lease.epoch)
-
-    def tell(status: Status) -> None:
-        # The metrics first: they have counted before they write.
-        metrics.tell(status)
-        board.tell(status)
-
+    tell = teller(backend, store.lease.epoch)
     led = Led(controller_of(backend, settings, store.save, tell, ledger, store.assure))
     scheduler = schedule(backend, settings, led)
     scheduler.start()
+    supervision.ready()
     log.info("controller: %d to %d instances", settings.min_instances, settings.instances_at_most)
     look_now = partial(os.kill, os.getpid(), signal.SIGUSR1)
     threading.Thread(
@@ -93,6 +95,19 @@ def lead(
     if led.lost is not None:
         raise led.lost
     store.leave(led.controller.ledger)
+
+
+def teller(backend: Backend, epoch: int) -> Callable[[Status], None]:
+    """Tells whoever asks how it stands: figures, the page, systemd."""
+    board, metrics = Board(backend.blobs, epoch), Metrics(backend.blobs, epoch)
+
+    def tell(status: Status) -> None:
+        # The metrics first: they have counted before they write.
+        metrics.tell(status)
+        board.tell(status)
+        supervision.status(f"leads: {status.desired} wanted, {status.reason}")
+
+    return tell
 
 
 def await_end(scheduler: BackgroundScheduler, arrived: Arrivals) -> None:
@@ -126,7 +141,7 @@ def schedule(backend: Backend, settings: Settings, led: Led) -> BackgroundSchedu
 
     every(settings.seconds_per_tick, TICK, led.tick)
     every(
-        DEAD_LETTERS_EVERY,
+        DEAD_LETTERS_EVERY * settings.seconds_per_tick,
         "dead letters",
         lambda: answer_dead_letters(backend.dead, backend.blobs, backend.replies),
     )

@@ -1,6 +1,7 @@
 """How every process begins: settings read once, log lines of one form, errors without a traceback."""
 
 import ctypes
+import faulthandler
 import logging
 import os
 import socket
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 
+from facefleet import journal
 from facefleet.errors import AlreadyRunning, BadSettings, ServiceError
 from facefleet.settings import Settings
 
@@ -25,7 +27,9 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
     def run() -> None:
         try:
             settings = Settings.from_env(os.environ)
-            log_to_stderr(settings.log_level)
+            log_to(settings.log_level)
+            # On SIGABRT, which is how a watchdog ends a process that hangs, each thread says where.
+            faulthandler.enable()
             keep_memory()
             main(settings)
         except ServiceError as e:
@@ -46,8 +50,16 @@ def keep_memory() -> None:
             mallopt(parameter, value)
 
 
-def log_to_stderr(level: str) -> None:
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def log_to(level: str) -> None:
+    """To the journal, where that reads our stderr anyway, with time and level as its fields; else to stderr."""
+    if journal.reads_stderr():
+        logging.basicConfig(level=level, format="%(message)s", handlers=[journal.JournalHandler()])
+    else:
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    quieten()
+
+
+def quieten() -> None:
     # What Pillow tells of a photo is where and by whom it was taken.
     logging.getLogger("PIL").setLevel(logging.INFO)
     # APScheduler tells each tick, twice.

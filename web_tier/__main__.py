@@ -4,13 +4,19 @@ import logging
 import resource
 import socket
 import struct
+import threading
+import time
 from contextlib import ExitStack
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from math import ceil
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
+from facefleet import supervision
 from facefleet.backends import connect
 from facefleet.entry import entry_point, refuse_taken_port
 from facefleet.settings import Settings
@@ -25,6 +31,17 @@ SPARE_CONNECTIONS = 1000
 HEADER_TIMEOUT = 10
 #: Connections that wait to be accepted; Linux takes 4096 at most.
 LISTEN_BACKLOG = 2048
+#: How often the app is asked whether it is alive, and how long it may take to say so.
+LOOK_EVERY, LOOK_TIMEOUT = 10.0, 10.0
+
+
+class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's lines go where all others go, in the same form."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -38,7 +55,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         for name, value in gunicorn_settings(self._settings).items():
             self.cfg.set(name, value)
-        self.cfg.set("when_ready", bound_headers)
+        self.cfg.set("when_ready", when_ready)
         self.cfg.set("worker_exit", lambda server, worker: self._open.close())
 
     def load(self) -> Flask:
@@ -52,6 +69,32 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 def is_news(record: logging.LogRecord) -> bool:
     """A client that paused too long in its header is none; gunicorn would tell it with a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
+
+
+def when_ready(arbiter: Any) -> None:
+    bound_headers(arbiter)
+    address = arbiter.LISTENERS[0].sock.getsockname()[:2]
+    threading.Thread(target=watch, args=(address,), name="watch", daemon=True).start()
+
+
+def watch(address: tuple[str, int]) -> None:
+    """For as long as this process lives: tells systemd whenever the app answers. gunicorn tells that it listens."""
+    while True:
+        time.sleep(LOOK_EVERY)
+        if answers(*address):
+            supervision.alive()
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether the app, asked as any client, says that it is alive. Of all addresses, as 0.0.0.0, it asks loopback."""
+    connection = HTTPConnection(host, port, timeout=LOOK_TIMEOUT)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def bound_headers(arbiter: Any) -> None:
@@ -72,7 +115,10 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "backlog": LISTEN_BACKLOG,
         "graceful_timeout": ceil(settings.drain_timeout),
         "loglevel": "warning",
+        "logger_class": PlainLogger,
         "proc_name": "facefleet-web",
+        # Settings are the environment's; nobody steers a process that runs.
+        "control_socket_disable": True,
     }
 
 

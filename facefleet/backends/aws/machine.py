@@ -1,11 +1,104 @@
-"""To come."""
+"""The EC2 instance that this process runs on, as its metadata service tells (IMDSv2)."""
 
-from typing import Any
+import os
+import platform
+import time
+from functools import cached_property
+from http import HTTPStatus
+
+import botocore.session
+import requests
+
+from facefleet.errors import Unavailable
+
+#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+ENDPOINTS = {"ipv4": "http://169.254.169.254", "ipv6": "http://[fd00:ec2::254]"}
+#: The longest that a token may live: six hours.
+TOKEN_LIVES = 21_600
+#: A token is renewed so long before its end.
+RENEW_BEFORE = 60.0
+#: Seconds; it answers in milliseconds, and elsewhere nobody does.
+TIMEOUT = 1.0
+#: Tries for the instance's id: a worker under a wrong name is one that was never seen working.
+TRIES = 3
+#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html and
+#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/rebalance-recommendations.html, by what they say of the machine.
+NOTICES = {
+    "spot/instance-action": "its spot capacity ends",
+    "events/recommendations/rebalance": "its spot capacity may end soon",
+}
 
 
 class Ec2Machine:
-    def __init__(self, *args: Any) -> None:
-        pass
+    """Elsewhere than on EC2, a machine that has this process's name and stays."""
 
-    def tidy(self) -> None:
-        pass
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        # The address is this machine's own: no proxy knows it.
+        self._session.trust_env = False
+        self._endpoint = endpoint()
+        self._token = ""
+        self._token_ends = float("-inf")
+
+    def id(self) -> str:
+        return self._instance or f"{platform.node()}-{os.getpid()}"
+
+    def notice(self) -> str | None:
+        if self._instance is None:
+            return None
+        try:
+            told = ((self._get(path), words) for path, words in NOTICES.items())
+            return next((f"{words}: {text}" for text, words in told if text is not None), None)
+        except Unavailable:
+            # Asked again soon.
+            return None
+
+    @cached_property
+    def _instance(self) -> str | None:
+        for _ in range(TRIES if self._endpoint else 0):
+            try:
+                return self._get("instance-id")
+            except Unavailable:
+                continue
+        return None
+
+    def _get(self, path: str) -> str | None:
+        """What it says; None if there is nothing. Raises `Unavailable`."""
+        url = f"{self._endpoint}/latest/meta-data/{path}"
+        answer = self._ask("GET", url, {"X-aws-ec2-metadata-token": self._valid_token()})
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            # A machine that slept has lost its tokens.
+            self._token_ends = float("-inf")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        return text_of(answer)
+
+    def _valid_token(self) -> str:
+        if time.monotonic() >= self._token_ends - RENEW_BEFORE:
+            asked = time.monotonic()
+            headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_LIVES)}
+            self._token = text_of(self._ask("PUT", f"{self._endpoint}/latest/api/token", headers))
+            self._token_ends = asked + TOKEN_LIVES
+        return self._token
+
+    def _ask(self, method: str, url: str, headers: dict[str, str]) -> requests.Response:
+        try:
+            return self._session.request(method, url, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+        except requests.RequestException as e:
+            raise Unavailable(f"no metadata service answers at {self._endpoint}: {e}") from e
+
+
+def endpoint() -> str | None:
+    """Where boto3's own settings say that it is; None where they say not to ask."""
+    if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        return None
+    settings = botocore.session.get_session()
+    chosen = settings.get_config_variable("ec2_metadata_service_endpoint")
+    mode = settings.get_config_variable("ec2_metadata_service_endpoint_mode")
+    return str(chosen or ENDPOINTS["ipv6" if mode == "ipv6" else "ipv4"]).rstrip("/")
+
+
+def text_of(answer: requests.Response) -> str:
+    if answer.status_code != HTTPStatus.OK:
+        raise Unavailable(f"the metadata service refuses: {answer.status_code}")
+    return answer.text.strip()

@@ -1,0 +1,47 @@
+#!/bin/sh
+# install.sh [web] [controller] [workers]: makes this machine run these tiers, all three if none is named, now and after
+# each boot. Run as root from anywhere, again at will: what is there stays, settings above all.
+set -eu
+umask 022
+here=$(cd "$(dirname "$0")" && pwd)
+home=/opt/facefleet settings=/etc/facefleet units=/etc/systemd/system
+
+for role in "${@:-all}"; do
+  case $role in
+    all | web | controller | workers) ;;
+    *) echo "install.sh: there are web, controller and workers, not $role" >&2; exit 2 ;;
+  esac
+done
+[ $# -gt 0 ] || set -- web controller workers
+
+install -D -m 0644 "$here/facefleet.sysusers.conf" /etc/sysusers.d/facefleet.conf
+systemd-sysusers /etc/sysusers.d/facefleet.conf
+install -d -m 0750 -o root -g facefleet "$settings"
+[ -e "$settings/facefleet.env" ] || cp "$here/facefleet.env.example" "$settings/facefleet.env"
+# However it came: it holds keys.
+chown root:facefleet "$settings/facefleet.env"
+chmod 0640 "$settings/facefleet.env"
+
+if [ ! -x "$home/bin/python" ]; then
+  python3 -m venv "$home"
+  (cd "$here/.." && "$home/bin/pip" install --quiet --use-pep517 -r requirements.txt &&
+    "$home/bin/pip" install --quiet --no-deps --no-build-isolation .)
+fi
+install -m 0755 "$here/facefleet-backoff" "$home/bin/facefleet-backoff"
+install -D -m 0644 "$here/README.md" "$home/share/doc/facefleet/README.md"
+
+install -m 0644 "$here"/facefleet-*.service "$here"/facefleet-*.target "$units"
+install -D -m 0755 "$here/facefleet-workers.generator" /etc/systemd/system-generators/facefleet-workers
+
+for role in "$@"; do
+  case $role in
+    workers) unit=facefleet-workers.target ;;
+    *) unit=facefleet-$role.service ;;
+  esac
+  systemctl enable --quiet "$unit"
+  # In a disk image that is being made nothing runs yet: it starts at boot.
+  if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    systemctl start --no-block "$unit"
+  fi
+done

@@ -1,0 +1,119 @@
+"""The policies in `deploy/policies/`: least privilege, as far as it can be read from them."""
+
+import json
+import re
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import Session
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facefleet.backends.aws.policies import Account, names, rendered
+from facefleet.settings import Settings
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "policies"
+POLICIES = sorted(FOLDER.glob("*.json"))
+ACCOUNT = Account(id="123456789012", region="eu-central-1", partition="aws-cn")
+#: Of a managed policy, white space apart:
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MOST_CHARACTERS = 6144
+#: What AWS cannot limit to a resource.
+WITHOUT_RESOURCE = re.compile(r"(ec2|autoscaling):Describe\w+|sqs:ListQueues|servicequotas:Get\w+")
+#: Permissions of S3 and IAM that are not called as their operation is.
+NO_OPERATION = {
+    "iam:PassRole",
+    "s3:DeleteObjectVersion",
+    "s3:ListBucketVersions",
+    *(f"s3:{verb}{what}" for verb in ("Get", "Put") for what in ("EncryptionConfiguration", "LifecycleConfiguration")),
+    *(f"s3:{verb}BucketPublicAccessBlock" for verb in ("Get", "Put")),
+    "s3:ListBucket",
+}
+SERVICES = {"servicequotas": "service-quotas"}
+LETTERS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=3, max_size=20)
+
+
+@pytest.fixture(params=POLICIES, ids=lambda path: path.stem)
+def text(request: pytest.FixtureRequest) -> str:
+    return Path(request.param).read_text()
+
+
+def statements(text: str, settings: Settings | None = None) -> list[dict[str, Any]]:
+    settings = settings or Settings(backend="aws", auto_scaling_group="group")
+    return list(json.loads(rendered(text, names(ACCOUNT, settings)))["Statement"])
+
+
+def each(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+@cache
+def operations(service: str) -> frozenset[str]:
+    return frozenset(Session().get_service_model(service).operation_names)
+
+
+def test_there_is_one_for_each_tier() -> None:
+    assert [path.stem for path in POLICIES] == ["controller", "operator", "web", "worker"]
+
+
+def test_nothing_stays_to_be_filled_in_and_it_fits(text: str) -> None:
+    done = rendered(text, names(ACCOUNT, Settings(backend="aws")))
+    assert "${" not in done and "arn:aws:" not in text
+    assert len(re.sub(r"\s", "", done)) <= MOST_CHARACTERS
+
+
+def test_it_allows_no_action_by_a_wildcard_and_a_wildcard_of_resources_only_where_aws_knows_no_other(text: str) -> None:
+    for statement in statements(text):
+        actions = each(statement["Action"])
+        assert not any("*" in action for action in actions)
+        assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+        if "*" in each(statement["Resource"]):
+            assert [action for action in actions if not WITHOUT_RESOURCE.fullmatch(action)] == []
+
+
+def test_every_action_is_one_that_aws_knows(text: str) -> None:
+    for statement in statements(text):
+        for action in set(each(statement["Action"])) - NO_OPERATION:
+            service, _, operation = action.partition(":")
+            assert operation in operations(SERVICES.get(service, service))
+
+
+def test_each_statement_has_a_name_of_its_own(text: str) -> None:
+    sids = [statement["Sid"] for statement in statements(text)]
+    assert len(set(sids)) == len(sids) and all(sid.isalnum() for sid in sids)
+
+
+def test_who_changes_instances_must_show_whose_they_are() -> None:
+    for statement in statements((FOLDER / "controller.json").read_text()):
+        changes = [a for a in each(statement["Action"]) if a.startswith("ec2:") and "Describe" not in a]
+        assert not changes or statement["Condition"]
+
+
+def test_nobody_but_a_worker_and_the_web_tier_reads_people_and_nobody_reads_photos() -> None:
+    readers = set()
+    for path in POLICIES:
+        for statement in statements(path.read_text()):
+            actions, resources = each(statement["Action"]), each(statement["Resource"])
+            if {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Scan"} & set(actions):
+                readers.add(path.stem)
+            if "s3:GetObject" in actions:
+                photo = "arn:aws-cn:s3:::facefleet-state/photos/paul/1"
+                assert not any(fnmatchcase(photo, resource) for resource in resources)
+    assert readers == {"web", "worker"}
+
+
+@given(st.fixed_dictionaries({field: LETTERS for field in ("request_queue", "state_bucket", "people_table")}))
+def test_it_speaks_of_what_the_settings_name_and_of_nothing_else(own: dict[str, str]) -> None:
+    settings = Settings(backend="aws", **{field: f"own-{name}" for field, name in own.items()})
+    for path in POLICIES:
+        told = rendered(path.read_text(), names(ACCOUNT, settings))
+        assert not re.search(r"facefleet-(requests|state|people)\b", told)
+
+
+def test_a_placeholder_without_a_name_is_refused_and_an_escaped_one_is_none() -> None:
+    with pytest.raises(KeyError):
+        rendered("${Typo}", {})
+    assert rendered("${!aws:username} of ${AWS::Region}", {"AWS::Region": "x"}) == "${aws:username} of x"
