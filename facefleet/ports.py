@@ -154,7 +154,9 @@ class Fleet(Protocol):
         """Ours that exist, whoever launched them; those gone are not listed."""
 
     def launch(self, token: str, offer: str) -> str:
-        """One more; returns its id. For a token used before, the id of the one that it brought.
+        """One more; returns its id, or the token as long as nobody knows which one comes for it.
+
+        For a token used before, the id of the one that it brought.
 
         Raises `NoCapacity`, or `Conflict` for a token whose instance is gone.
         """

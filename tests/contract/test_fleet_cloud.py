@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from clouds import Clock, Cloud
 
+from bench.emulators import Emulator
 from controller.simulation.cloud import Cloud as Simulated
 from controller.simulation.cloud import World
 from controller.simulation.loads import Load
@@ -17,11 +18,14 @@ from facefleet.errors import Conflict
 from facefleet.model import Instance, InstanceState, Start
 from facefleet.ports import Fleet
 
+from .amazon import Account
 from .conftest import MakeFleet
 from .workers import PATIENCE, states
 
 UP = (InstanceState.PENDING, InstanceState.RUNNING)
 LAGS = (0.0, 20.0, 3.0)
+#: Where time passes for real.
+LAG = 0.1
 
 
 @dataclass
@@ -33,7 +37,13 @@ class Place:
     passes: Callable[[Callable[[], bool]], None]
 
     def launch(self, token: str | None = None) -> str:
-        return self.fleet.launch(token or secrets.token_hex(16), self.fleet.offers[0])
+        token = token or secrets.token_hex(16)
+        id = self.fleet.launch(token, self.fleet.offers[0])
+        if id == token:
+            # A group can tell only once something has come.
+            self.passes(lambda: any(one.token == token for one in self.fleet.instances()))
+            id = self.fleet.launch(token, self.fleet.offers[0])
+        return id
 
     def one(self) -> Instance:
         """The only instance, once lists have settled."""
@@ -93,12 +103,28 @@ def simulated() -> Place:
     return Place(cloud, cloud, passes)
 
 
-@pytest.fixture(params=["real", "memory", "simulated"])
+def on_ec2(cloud: Emulator, *, lag: float = 0.0) -> Place:
+    cloud.told("/_faults", {"lag": lag})
+    account = Account(cloud)
+    return Place(account.fleet(), account.fleet(), real_time)
+
+
+def in_a_group(cloud: Emulator, *, lag: float = 0.0) -> Place:
+    cloud.told("/_faults", {"lag": lag})
+    account = Account(cloud).group()
+    return Place(account.group_fleet(), account.group_fleet(), real_time)
+
+
+@pytest.fixture(params=["real", "memory", "simulated", "ec2", "ec2 with lag", "group", "group with lag"])
 def place(request: pytest.FixtureRequest, make_fleet: MakeFleet) -> Iterator[Place]:
     places = {
         "real": lambda: Place(make_fleet(), make_fleet(), real_time),
         "memory": made_up,
         "simulated": simulated,
+        "ec2": lambda: on_ec2(request.getfixturevalue("cloud")),
+        "ec2 with lag": lambda: on_ec2(request.getfixturevalue("cloud"), lag=LAG),
+        "group": lambda: in_a_group(request.getfixturevalue("cloud")),
+        "group with lag": lambda: in_a_group(request.getfixturevalue("cloud"), lag=LAG),
     }
     made = places[request.param]()
     yield made
@@ -111,9 +137,10 @@ def test_there_is_something_to_launch(place: Place) -> None:
 
 
 def test_what_is_launched_is_listed_for_its_token_once_lists_have_settled(place: Place) -> None:
-    id = place.launch("0123456789abcdef")
+    token = secrets.token_hex(16)
+    id = place.launch(token)
     instance = place.one()
-    assert (instance.id, instance.token, instance.start) == (id, "0123456789abcdef", Start.LAUNCH)
+    assert (instance.id, instance.token, instance.start) == (id, token, Start.LAUNCH)
     assert instance.state in UP
 
 

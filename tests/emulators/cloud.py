@@ -1,27 +1,137 @@
-"""EC2 and Auto Scaling on a loopback port, by moto; `GET /_counts` tells how many calls each operation had.
+"""EC2 and Auto Scaling on a loopback port, by moto, in a world that tests change over HTTP.
 
-Run by the Python of `.emulators`, as `cloud.py PORT`. (A first form of it.)
+Run by the Python of `.emulators`, as `cloud.py PORT`; `CLOUD_WORLD` may hold what `POST /_world` takes.
+
+- `GET /_counts`: how many calls each operation had. `GET /_instances`: all there ever were, with state, tags, and the
+  process number of the double.
+- `POST /_world {"boot": 0.1, "stop": …, "end": …, "page": …, "command": […], "env": {…}, "grace": …, "log": "…"}`
+- `POST /_faults {"throttle": share, "no_capacity": share or [types, "spot"], "lag": seconds, "cut": {call: times}}`:
+  of a call that is cut, all is done and nothing is answered. A fault that is not named ends.
+- `POST /_kill {"ids": […], "how": "lost" or "crashed"}`: the machine is gone, or only what ran on it.
+- `POST /_notice {"id": "i-…", "kind": "spot" or "rebalance"}`: on the instance's metadata, `/imds/ID/latest/…`
 """
 
+import io
 import json
+import logging
+import os
+import signal
+import socket
 import sys
 from collections import Counter
+from html import escape
 
+import patches
+from imds import Metadata
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
+from world import WORLD
 
 PORT = int(sys.argv[1])
 COUNTS: Counter[str] = Counter()
 MOTO = DomainDispatcherApplication(create_backend_app)
+METADATA = Metadata()
+FAULTS = {"throttle": 0.0, "no_capacity": 0.0, "lag": 0.0, "cut": {}}
+#: Of EC2, and of Auto Scaling.
+THROTTLED = {"ec2": ("RequestLimitExceeded", 503), "autoscaling": ("Throttling", 400)}
+ERRORS = {
+    "ec2": "<Response><Errors><Error><Code>{code}</Code><Message>{words}</Message></Error></Errors></Response>",
+    "autoscaling": "<ErrorResponse><Error><Code>{code}</Code><Message>{words}</Message></Error></ErrorResponse>",
+}
 
 
-def counting(environ, start_response):
-    if environ["PATH_INFO"] == "/_counts":
-        return Response(json.dumps(COUNTS))(environ, start_response)
-    COUNTS[Request(environ).form.get("Action", "?")] += 1
-    return MOTO(environ, start_response)
+class Told:
+    """What a test says to the world, and asks it; one method for each path."""
+
+    def __init__(self) -> None:
+        self.faults = dict(FAULTS)
+
+    def get_counts(self) -> object:
+        return dict(COUNTS)
+
+    def get_instances(self) -> object:
+        return [
+            {
+                "id": one.id,
+                "state": one.state,
+                "type": one.instance_type,
+                "subnet": one.subnet_id,
+                "spot": one.lifecycle == "spot",
+                "http_tokens": one.metadata_options.http_tokens,
+                "tags": {tag["key"]: tag["value"] for tag in one.get_tags()},
+                "pid": WORLD.doubles.alive(one.id),
+            }
+            for one in WORLD.ec2.all_instances()
+        ]
+
+    def post_world(self, **settings: object) -> None:
+        WORLD.change(settings)
+
+    def post_faults(self, **faults: object) -> None:
+        if unknown := faults.keys() - FAULTS.keys():
+            raise ValueError(f"no such fault: {unknown}")
+        self.faults = FAULTS | faults
+        WORLD.change({name: self.faults[name] for name in ("no_capacity", "lag")})
+
+    def post_kill(self, ids: list[str], how: str = "lost") -> None:
+        for id in ids:
+            WORLD.doubles.kill(id) if how == "crashed" else WORLD.lose(id)
+
+    def post_notice(self, id: str, kind: str) -> None:
+        METADATA.give_notice(id, kind)
+
+    def answer(self, request: Request) -> Response:
+        say = getattr(self, f"{request.method.lower()}{request.path.replace('/', '')}")
+        with WORLD.lock:
+            return Response(json.dumps(say(**(request.get_json(force=True) if request.method == "POST" else {}))))
+
+
+TOLD = Told()
+
+
+def application(environ, start_response):
+    request = Request(environ)
+    if request.path.startswith("/_"):
+        return TOLD.answer(request)(environ, start_response)
+    if request.path.startswith("/imds/"):
+        return METADATA.answer(request)(environ, start_response)
+    # The body can be read once: moto reads it from here again.
+    body = request.get_data()
+    action = request.form.get("Action", "?")
+    environ["wsgi.input"] = io.BytesIO(body)
+    COUNTS[action] += 1
+    with WORLD.lock:
+        answer = refused(environ, action) or Response.from_app(MOTO, environ, buffered=True)
+        cut = TOLD.faults["cut"]
+        if cut.get(action):
+            cut[action] -= 1
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    if b"InsufficientInstanceCapacity" in answer.data:
+        # The service's fault, it says of itself; boto3 tries such a call again.
+        answer.status_code = 500
+    return answer(environ, start_response)
+
+
+def refused(environ, action: str) -> Response | None:
+    if WORLD.chance.random() >= TOLD.faults["throttle"]:
+        return None
+    service = "autoscaling" if "/autoscaling/" in environ.get("HTTP_AUTHORIZATION", "") else "ec2"
+    code, status = THROTTLED[service]
+    return Response(ERRORS[service].format(code=code, words=f"{escape(action)} too often"), status, mimetype="text/xml")
+
+
+def stop(*_: object) -> None:
+    raise SystemExit
 
 
 if __name__ == "__main__":
-    make_server("127.0.0.1", PORT, counting, threaded=True).serve_forever()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, stop)
+    patches.patch()
+    WORLD.metadata = f"http://127.0.0.1:{PORT}"
+    WORLD.change(json.loads(os.environ.get("CLOUD_WORLD", "{}")))
+    try:
+        make_server("127.0.0.1", PORT, application, threaded=True).serve_forever()
+    finally:
+        WORLD.doubles.kill_all()

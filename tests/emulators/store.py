@@ -28,6 +28,9 @@ async def counting(scope, receive, send):
             await send({"type": "http.response.body", "body": json.dumps(COUNTS).encode()})
             return
         COUNTS[operation(scope)] += 1
+        if "TLS_IN_FRONT" in os.environ:
+            # As whoever ends TLS says it. Behind what the caller says, so that a test may say otherwise.
+            scope["headers"] = [*scope["headers"], (b"x-forwarded-proto", b"https")]
     await ministack(scope, receive, send)
 
 

@@ -1,11 +1,160 @@
-"""To come."""
+"""A fleet of EC2 instances. Their tags say that they are ours: nobody else's is ever touched."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from facefleet.backends.aws.faults import translated
+from facefleet.backends.aws.instances import FLEET, LIVING, Listed, as_listed, find, tags_of
+from facefleet.backends.aws.offers import Offer, is_spot, offers_of
+from facefleet.errors import Conflict
+from facefleet.model import Instance
+from facefleet.settings import Settings
+
+#: EC2 promises no time by which a list shows what was done; most are right within seconds.
+#: https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+SETTLES_AFTER = 20.0
+#: RunInstances may be called so often at once, and then twice a second.
+#: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+RUN_INSTANCES_BUCKET = 5
+IN_POOL = ("stopping", "stopped")
+#: Spot for one life: EC2 ends it when it wants it back, and asks for no other.
+SPOT = {
+    "MarketType": "spot",
+    "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """How those go that are to go: into the warm pool, or for good."""
+
+    stop: tuple[str, ...] = ()
+    terminate: tuple[str, ...] = ()
 
 
 class Ec2Fleet:
-    def __init__(self, *args: Any) -> None:
-        pass
+    """Remembers what EC2 told last: a verb acts on that, and looks again where an id is not in it."""
+
+    settles_after = SETTLES_AFTER
+    #: How many launches may be asked for at the same time.
+    at_once = RUN_INSTANCES_BUCKET
+
+    def __init__(self, ec2: Any, settings: Settings) -> None:
+        self._ec2 = ec2
+        self._name = settings.instance_name
+        self._template = settings.launch_template
+        self._pool = settings.warm_pool
+        self._offers = offers_of(settings)
+        self._listed: dict[str, Listed] = {}
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """`t3.medium/subnet-1`, and before it, where some are to be spot, `t3.medium/subnet-1/spot`."""
+        return tuple(self._offers)
+
+    def instances(self) -> list[Instance]:
+        return [one.instance for one in self._look().values()]
+
+    def _look(self) -> dict[str, Listed]:
+        self._listed = find(self._ec2, {f"tag:{FLEET}": [self._name], "instance-state-name": LIVING})
+        return self._listed
+
+    def launch(self, token: str, offer: str) -> str:
+        """EC2 keeps tokens: one used before brings the same instance, and `Conflict` once that is gone."""
+        if offer not in self._offers:
+            raise Conflict(f"{offer} is not offered any more: ask for another")
+        with translated(f"launching {offer}"):
+            answer = self._ec2.run_instances(**request(token, self._offers[offer], self._name, self._template))
+        (described,) = answer["Instances"]
+        launched = as_listed(described)
+        self._listed.setdefault(launched.instance.id, launched)
+        return launched.instance.id
+
+    def start(self, ids: list[str]) -> None:
+        stopped = [id for id, one in self._known(ids).items() if one.state == "stopped"]
+        if stopped:
+            with translated(f"starting {' '.join(stopped)}"):
+                self._note(self._ec2.start_instances(InstanceIds=stopped)["StartingInstances"])
+
+    def retire(self, ids: list[str]) -> None:
+        """EC2 shuts the system down, which tells the worker to drain. One on its way up is to be asked again."""
+        self._known(ids)
+        leaving = how_to_leave(self._listed, ids, self._pool)
+        if leaving.stop:
+            with translated(f"stopping {' '.join(leaving.stop)}"):
+                self._note(self._ec2.stop_instances(InstanceIds=list(leaving.stop))["StoppingInstances"])
+        self._terminate(leaving.terminate, skip_shutdown=False)
+
+    def end(self, ids: list[str]) -> None:
+        self._terminate(self._known(ids), skip_shutdown=True)
 
     def tidy(self) -> None:
-        pass
+        """Terminates stopped instances beyond the warm pool, those first that have rested longest."""
+        self._terminate(too_many(self._look(), self._pool), skip_shutdown=False)
+
+    def _terminate(self, ids: Iterable[str], *, skip_shutdown: bool) -> None:
+        going = list(ids)
+        if going:
+            with translated(f"terminating {' '.join(going)}"):
+                answer = self._ec2.terminate_instances(InstanceIds=going, SkipOsShutdown=skip_shutdown)
+            self._note(answer["TerminatingInstances"])
+
+    def _known(self, ids: Iterable[str]) -> dict[str, Listed]:
+        """Those of them that are ours."""
+        wanted = dict.fromkeys(ids)
+        listed = self._listed if wanted.keys() <= self._listed.keys() else self._look()
+        return {id: listed[id] for id in wanted if id in listed}
+
+    def _note(self, changes: Iterable[Mapping[str, Any]]) -> None:
+        """Who is asked next, before another look, counts with these."""
+        for change in changes:
+            if (known := self._listed.get(change["InstanceId"])) is not None:
+                self._listed[change["InstanceId"]] = known.entering(change["CurrentState"]["Name"])
+
+
+def request(token: str, offer: Offer, fleet: str, template: str) -> dict[str, Any]:
+    """What RunInstances is asked for: always the same for the same token and offer, or EC2 refuses the token."""
+    tags = tags_of(fleet, token)
+    asked: dict[str, Any] = {
+        "LaunchTemplate": {"LaunchTemplateName": template, "Version": "$Default"},
+        "InstanceType": offer.instance_type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "ClientToken": token,
+        # IMDSv2 alone: a worker that is made to fetch a URL gets no credentials.
+        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
+    }
+    if offer.subnet:
+        asked["SubnetId"] = offer.subnet
+    if is_spot(token, offer.spot_share):
+        asked["InstanceMarketOptions"] = SPOT
+    return asked
+
+
+def how_to_leave(listed: Mapping[str, Listed], ids: Iterable[str], pool: int) -> Leaving:
+    """Into the pool while there is room; a spot instance never, as EC2 cannot stop it.
+
+    Nor can it stop one that is pending: its place is kept until it runs and is asked again.
+    """
+    room = pool - sum(one.state in IN_POOL for one in listed.values())
+    stop, terminate = [], []
+    for id in dict.fromkeys(ids):
+        one = listed.get(id)
+        if one is None or one.state not in ("pending", "running"):
+            continue
+        if room <= 0 or one.is_spot:
+            terminate.append(id)
+            continue
+        room -= 1
+        if one.state == "running":
+            stop.append(id)
+    return Leaving(tuple(stop), tuple(terminate))
+
+
+def too_many(listed: Mapping[str, Listed], pool: int) -> list[str]:
+    """Stopped ones that the pool has no room for, oldest first."""
+    excess = sum(one.state in IN_POOL for one in listed.values()) - pool
+    stopped = sorted((one.instance.since, id) for id, one in listed.items() if one.state == "stopped")
+    return [id for _, id in stopped[: max(0, excess)]]
