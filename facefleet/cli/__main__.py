@@ -22,6 +22,8 @@ MODULES = {
     "calibrate": "calibrate",
     "simulate": "simulate",
     "purge": "status",
+    "setup": "setup",
+    "doctor": "doctor",
 }
 
 

@@ -7,19 +7,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from services import Service
+
+from bench import emulators
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
 
-def commands(program: str) -> list[tuple[str, str]]:
-    """(Command, what its comment promises) of the README's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def commands(program: str, *, on_aws: bool = False) -> list[tuple[str, str]]:
+    """(Command, what its comment promises) of the README's shell blocks, of its section on AWS or of the others."""
+    before, _, rest = (ROOT / "README.md").read_text().partition("\n## On AWS\n")
+    section, _, after = rest.partition("\n## ")
+    blocks = re.findall(r"```sh\n(.*?)```", section if on_aws else before + after, re.DOTALL)
     lines = [line.partition(" # ") for block in blocks for line in block.splitlines()]
     return [(command.strip(), promise.strip()) for command, _, promise in lines if command.startswith(program)]
 
@@ -79,3 +84,27 @@ def test_what_the_readme_does_with_the_command_line_works(clean: Service, folder
     assert "Paul" in said["people reject"]
     assert said["people erase"].startswith("Erase Paul")
     assert "1 photos" in said["people erase"]
+
+
+def test_what_the_readme_does_on_aws_works(tmp_path: Path, models: Path) -> None:
+    with ExitStack() as running:
+        store, cloud = running.enter_context(emulators.store()), running.enter_context(emulators.cloud())
+        exported = dict(word.split("=", 1) for line, _ in commands("export", on_aws=True) for word in line.split()[1:])
+        ours = {"FACEFLEET_DATA": str(tmp_path), "FACEFLEET_MODELS": str(models)}
+        env = {**os.environ, **store.env, **cloud.env, **exported, **ours}
+        said = [
+            subprocess.run(
+                [sys.executable, "-m", "facefleet.cli", *command.split()[1:]],
+                env=env,
+                input="y\n",
+                capture_output=True,
+                text=True,
+                timeout=90,
+            )
+            for command, _ in commands(".venv/bin/facefleet", on_aws=True)
+        ]
+    dry, made, doctor = said
+    assert "nothing was done" in dry.stdout
+    assert made.returncode == 0 and " done" in made.stdout, made.stderr
+    # The launch template is the reader's to make: it says so.
+    assert doctor.returncode == 1 and "launch template" in doctor.stdout, doctor.stdout + doctor.stderr

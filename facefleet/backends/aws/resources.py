@@ -1,43 +1,117 @@
-"""What stands on the account."""
+"""What stands on the account, against what is wanted there: planned, made, changed, removed."""
 
-import json
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
 
 from facefleet.backends.aws.clients import Clients
+from facefleet.backends.aws.standing_buckets import Bucket
+from facefleet.backends.aws.standing_queues import RedrivenQueue, reply_queues
+from facefleet.backends.aws.standing_tables import Table
+from facefleet.backends.aws.wanted import Wanted, WantedBucket, WantedQueue, wanted
 from facefleet.settings import Settings
+
+Facts = Mapping[str, str]
+
+
+class Verb(StrEnum):
+    FINE = "fine"
+    MAKE = "make"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+
+class Resource(Protocol):
+    """One thing on the account. Facts are words by what they are about, so that they can be compared and shown."""
+
+    @property
+    def what(self) -> str: ...
+
+    @property
+    def holds_people(self) -> bool: ...
+
+    def wanted(self) -> Facts: ...
+
+    def found(self) -> Facts | None:
+        """None where there is none of this name."""
+
+    def make(self) -> None: ...
+
+    def change(self, facts: Facts) -> None:
+        """Makes these of the wanted facts true."""
+
+    def remove(self) -> None:
+        """With all that it holds; one that is gone is no error."""
+
+
+def nothing() -> None:
+    """What a step does where all is fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One resource, as it is now and as it is wanted: all of it, or where the two differ. None: not there."""
+
+    what: str
+    verb: Verb
+    now: Facts | None
+    wanted: Facts | None
+    act: Callable[[], None] = field(default=nothing, compare=False, repr=False)
+    holds_people: bool = False
+
+
+def plan(clients: Clients, settings: Settings) -> tuple[Step, ...]:
+    """What `apply` would do, one step for each resource, in order; changes nothing.
+
+    Raises `BadSettings` for a name that somebody else has. SQS may show an attribute as it was for a minute.
+    """
+    return tuple(step(one, one.found()) for one in resources(clients, settings))
+
+
+def removal(clients: Clients, settings: Settings, *, people: bool) -> tuple[Step, ...]:
+    """What is to be removed, of what is there; what holds people's data only if asked for."""
+    there = (*resources(clients, settings), *reply_queues(clients.sqs, settings.response_queue))
+    return tuple(
+        Step(one.what, Verb.REMOVE, {}, None, one.remove, one.holds_people)
+        for one in there
+        if (people or not one.holds_people) and one.found() is not None
+    )
+
+
+def apply(steps: Iterable[Step], begun: Callable[[Step], object] = lambda _: None) -> None:
+    """Does what the steps say, each told before; those that are fine do nothing."""
+    for one in steps:
+        if one.verb is not Verb.FINE:
+            begun(one)
+            one.act()
 
 
 def ensure(clients: Clients, settings: Settings) -> None:
-    """Makes what is missing. (A first form of it.)"""
-    dead = _queue(clients.sqs, f"{settings.request_queue}-dead", {})
-    arn = clients.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": settings.max_receives})
-    _queue(
-        clients.sqs,
-        settings.request_queue,
-        {"RedrivePolicy": redrive, "MaximumMessageSize": str(settings.max_message_bytes)},
-    )
-    _queue(clients.sqs, settings.response_queue, {})
-    for bucket in (settings.input_bucket, settings.output_bucket, settings.state_bucket):
-        clients.s3.create_bucket(Bucket=bucket)
-        clients.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    tables = clients.dynamodb.list_tables()["TableNames"]
-    if settings.people_table not in tables:
-        _table(clients.dynamodb, settings.people_table, {"name": "HASH"})
-        _table(clients.dynamodb, f"{settings.people_table}-index", {"kind": "HASH", "key": "RANGE"})
+    """All that is wanted stands, whatever stood before; again, it changes nothing."""
+    apply(plan(clients, settings))
 
 
-def _queue(sqs: Any, name: str, attributes: dict[str, str]) -> str:
-    url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
-    if attributes:
-        sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
-    return url
+def step(resource: Resource, found: Facts | None) -> Step:
+    """From what is there to what is wanted, and no more."""
+    facts, holds_people = resource.wanted(), resource.holds_people
+    if found is None:
+        return Step(resource.what, Verb.MAKE, None, facts, resource.make, holds_people)
+    other = {about: words for about, words in facts.items() if found.get(about) != words}
+    if not other:
+        return Step(resource.what, Verb.FINE, facts, facts, holds_people=holds_people)
+    now = {about: found.get(about, "none") for about in other}
+    return Step(resource.what, Verb.CHANGE, now, other, partial(resource.change, other), holds_people)
 
 
-def _table(dynamodb: Any, name: str, keys: dict[str, str]) -> None:
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
-    )
+def resources(clients: Clients, settings: Settings) -> tuple[Resource, ...]:
+    return tuple(_resource(clients, one) for one in wanted(settings))
+
+
+def _resource(clients: Clients, one: Wanted) -> Resource:
+    if isinstance(one, WantedQueue):
+        return RedrivenQueue(clients.sqs, one)
+    if isinstance(one, WantedBucket):
+        return Bucket(clients.s3, one)
+    return Table(clients.dynamodb, one)

@@ -1,0 +1,204 @@
+"""Buckets as they stand on the account: private, encrypted, versioned, and forgetful."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from facefleet.backends.aws.faults import DENIED, code_of, translated
+from facefleet.backends.aws.wanted import RULE, TLS_ONLY, WantedBucket, in_words, lifecycle, tls_only
+from facefleet.errors import BadSettings, NotFound, Unavailable
+
+#: The region whose name a new bucket must not be given.
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+UNNAMED_REGION = "us-east-1"
+#: What S3 calls it when nothing was set; everything else that goes wrong is an error.
+UNSET = frozenset(
+    {
+        "NoSuchBucketPolicy",
+        "NoSuchLifecycleConfiguration",
+        "NoSuchPublicAccessBlockConfiguration",
+        "OwnershipControlsNotFoundError",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    }
+)
+PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+ACCESS, OWNERSHIP, ENCRYPTION = "public access", "ownership", "encryption"
+VERSIONING, TRANSPORT, FORGETS = "versioning", "transport", "forgets"
+Json = dict[str, Any]
+
+
+class Bucket:
+    """A bucket, each fact of which is read and written by calls of its own."""
+
+    def __init__(self, s3: Any, wanted: WantedBucket) -> None:
+        self._s3 = s3
+        self._wanted = wanted
+        self._name = wanted.name
+        self._facts: Mapping[str, tuple[Callable[[], str], Callable[[], object]]] = {
+            ACCESS: (self._access, self._block),
+            OWNERSHIP: (self._ownership, self._own),
+            ENCRYPTION: (self._encryption, self._encrypt),
+            VERSIONING: (self._versioning, self._keep_versions),
+            TRANSPORT: (self._transport, self._demand_tls),
+            FORGETS: (self._forgets, self._forget),
+        }
+
+    @property
+    def what(self) -> str:
+        return f"bucket {self._name}"
+
+    @property
+    def holds_people(self) -> bool:
+        return self._wanted.holds_people
+
+    def wanted(self) -> Mapping[str, str]:
+        return {
+            ACCESS: "blocked",
+            OWNERSHIP: "BucketOwnerEnforced",
+            # With keys of S3's own. A bucket key spares calls of KMS, of which there are none here.
+            ENCRYPTION: "AES256",
+            VERSIONING: "Enabled",
+            TRANSPORT: "TLS only",
+            FORGETS: in_words(lifecycle(self._wanted)),
+        }
+
+    def found(self) -> Mapping[str, str] | None:
+        if not self._is_ours():
+            return None
+        with translated(f"looking at the {self.what}"):
+            return {about: read() for about, (read, _) in self._facts.items()}
+
+    def _is_ours(self) -> bool:
+        try:
+            self._s3.head_bucket(Bucket=self._name)
+        except ClientError as e:
+            if code_of(e) in DENIED:
+                raise self._taken() from e
+            with suppress(NotFound), translated(f"looking for the {self.what}"):
+                raise
+            return False
+        return True
+
+    def _taken(self) -> BadSettings:
+        """Names of buckets are the whole world's."""
+        return BadSettings(
+            f"the bucket {self._name} is another account's, or you may not see it: set {self._wanted.setting} "
+            "to a name that nobody has"
+        )
+
+    def make(self) -> None:
+        region = self._s3.meta.region_name
+        where = {} if region == UNNAMED_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with translated(f"making the {self.what}"):
+            try:
+                self._s3.create_bucket(Bucket=self._name, ObjectOwnership="BucketOwnerEnforced", **where)
+            except ClientError as e:
+                if code_of(e) == "BucketAlreadyExists":
+                    raise self._taken() from e
+                # A first try may have made it whose answer was lost.
+                if code_of(e) != "BucketAlreadyOwnedByYou":
+                    raise
+        self.change(self.wanted())
+
+    def change(self, facts: Mapping[str, str]) -> None:
+        for about in facts:
+            with translated(f"changing the {self.what}: {about}"):
+                self._facts[about][1]()
+
+    def remove(self) -> None:
+        """Every version of everything, then the bucket itself."""
+        with suppress(NotFound), translated(f"removing the {self.what}"):
+            for page in self._versions():
+                answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": page, "Quiet": True})
+                if errors := answer.get("Errors"):
+                    raise Unavailable(f"{self.what}: {errors[0]['Key']} stays ({errors[0].get('Code')}): try again")
+            self._s3.delete_bucket(Bucket=self._name)
+
+    def _versions(self) -> Iterator[list[Json]]:
+        """Keys and versions, delete markers too, as many at a time as one deletion takes."""
+        for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self._name):
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if found:
+                yield [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+
+    # What each fact is read by, and written by
+
+    def _access(self) -> str:
+        blocks = _or_unset(self._s3.get_public_access_block, self._name).get("PublicAccessBlockConfiguration", {})
+        return "blocked" if all(blocks.get(name) for name in PRIVATE) else "may be open"
+
+    def _block(self) -> None:
+        self._s3.put_public_access_block(Bucket=self._name, PublicAccessBlockConfiguration=PRIVATE)
+
+    def _ownership(self) -> str:
+        rules = _or_unset(self._s3.get_bucket_ownership_controls, self._name).get("OwnershipControls", {})
+        return ", ".join(rule["ObjectOwnership"] for rule in rules.get("Rules", ())) or "none"
+
+    def _own(self) -> None:
+        controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        self._s3.put_bucket_ownership_controls(Bucket=self._name, OwnershipControls=controls)
+
+    def _encryption(self) -> str:
+        found = _or_unset(self._s3.get_bucket_encryption, self._name).get("ServerSideEncryptionConfiguration", {})
+        defaults = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in found.get("Rules", ())]
+        return ", ".join(default["SSEAlgorithm"] for default in defaults if default) or "none"
+
+    def _encrypt(self) -> None:
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        self._s3.put_bucket_encryption(Bucket=self._name, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+    def _versioning(self) -> str:
+        return str(self._s3.get_bucket_versioning(Bucket=self._name).get("Status", "none"))
+
+    def _keep_versions(self) -> None:
+        self._s3.put_bucket_versioning(Bucket=self._name, VersioningConfiguration={"Status": "Enabled"})
+
+    def _transport(self) -> str:
+        return "TLS only" if self._tls_only() in self._statements() else "unencrypted too"
+
+    def _demand_tls(self) -> None:
+        others = [one for one in self._statements() if one.get("Sid") != TLS_ONLY]
+        policy = {"Version": "2012-10-17", "Statement": [*others, self._tls_only()]}
+        self._s3.put_bucket_policy(Bucket=self._name, Policy=json.dumps(policy))
+
+    def _tls_only(self) -> Json:
+        return tls_only(self._name, partition=self._s3.meta.partition)
+
+    def _statements(self) -> list[Json]:
+        found = _or_unset(self._s3.get_bucket_policy, self._name).get("Policy", "{}")
+        return list(json.loads(found).get("Statement", ()))
+
+    def _forgets(self) -> str:
+        wanted, found = lifecycle(self._wanted), self._rules()
+        ours = [rule for rule in found if rule.get("ID", "").startswith(RULE)]
+        # S3 hands them out in an order of its own.
+        if sorted(map(_text, ours)) == sorted(map(_text, wanted)):
+            return in_words(wanted)
+        told = in_words(ours)
+        return f"{told}, and otherwise not as wanted" if told == in_words(wanted) else told
+
+    def _forget(self) -> None:
+        others = [rule for rule in self._rules() if not rule.get("ID", "").startswith(RULE)]
+        rules = {"Rules": [*others, *lifecycle(self._wanted)]}
+        self._s3.put_bucket_lifecycle_configuration(Bucket=self._name, LifecycleConfiguration=rules)
+
+    def _rules(self) -> list[Json]:
+        return list(_or_unset(self._s3.get_bucket_lifecycle_configuration, self._name).get("Rules", ()))
+
+
+def _or_unset(get: Callable[..., Json], bucket: str) -> Json:
+    """What was set; empty where nothing was."""
+    try:
+        return get(Bucket=bucket)
+    except ClientError as e:
+        if code_of(e) in UNSET:
+            return {}
+        raise
+
+
+def _text(rule: Json) -> str:
+    """The same for the same rule, however S3 writes that it is for everything."""
+    return json.dumps(rule | {"Filter": rule.get("Filter") or {"Prefix": rule.get("Prefix", "")}}, sort_keys=True)

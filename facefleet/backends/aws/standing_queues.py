@@ -1,0 +1,84 @@
+"""Queues as they stand on the account."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from facefleet.backends.aws.faults import translated
+from facefleet.backends.aws.wanted import WantedQueue
+from facefleet.errors import NotFound
+
+#: Where those go that were received too often. Its value is JSON, shown and compared as words.
+REDRIVE = "RedrivePolicy"
+
+
+class RedrivenQueue:
+    """A queue, and where its dead letters go."""
+
+    holds_people = False
+
+    def __init__(self, sqs: Any, wanted: WantedQueue) -> None:
+        self._sqs = sqs
+        self._wanted = wanted
+
+    @property
+    def what(self) -> str:
+        return f"queue {self._wanted.name}"
+
+    def wanted(self) -> Mapping[str, str]:
+        facts = dict(self._wanted.attributes)
+        if self._wanted.dead_letters:
+            facts[REDRIVE] = _in_words(self._wanted.dead_letters, self._wanted.max_receives)
+        return facts
+
+    def found(self) -> Mapping[str, str] | None:
+        with suppress(NotFound), translated(f"looking at the {self.what}"):
+            attributes: dict[str, str] = self._attributes(self._url(self._wanted.name))
+            if REDRIVE in attributes:
+                policy = json.loads(attributes[REDRIVE])
+                # A queue's dead letters lie in its own account and region, so that the name says which.
+                name = policy["deadLetterTargetArn"].rpartition(":")[2]
+                attributes[REDRIVE] = _in_words(name, int(policy["maxReceiveCount"]))
+            return attributes
+        return None
+
+    def make(self) -> None:
+        with translated(f"making the {self.what} (SQS takes the name of a deleted one again a minute later)"):
+            self._sqs.create_queue(QueueName=self._wanted.name, Attributes=self._to_send(self.wanted()))
+
+    def change(self, facts: Mapping[str, str]) -> None:
+        with translated(f"changing the {self.what}"):
+            url = self._url(self._wanted.name)
+            self._sqs.set_queue_attributes(QueueUrl=url, Attributes=self._to_send(facts))
+
+    def remove(self) -> None:
+        with suppress(NotFound), translated(f"removing the {self.what}"):
+            self._sqs.delete_queue(QueueUrl=self._url(self._wanted.name))
+
+    def _to_send(self, facts: Mapping[str, str]) -> dict[str, str]:
+        """As SQS takes them: it wants the dead letters by ARN."""
+        attributes = dict(facts)
+        if REDRIVE in attributes:
+            arn = self._attributes(self._url(self._wanted.dead_letters))["QueueArn"]
+            policy = {"deadLetterTargetArn": arn, "maxReceiveCount": self._wanted.max_receives}
+            attributes[REDRIVE] = json.dumps(policy)
+        return attributes
+
+    def _url(self, name: str) -> str:
+        return str(self._sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+    def _attributes(self, url: str) -> dict[str, str]:
+        return dict(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"])
+
+
+def reply_queues(sqs: Any, prefix: str) -> tuple[RedrivenQueue, ...]:
+    """Those of web processes, living and gone."""
+    with translated("listing response queues"):
+        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{prefix}-")
+        names = [url.rpartition("/")[2] for page in pages for url in page.get("QueueUrls", ())]
+    return tuple(RedrivenQueue(sqs, WantedQueue(name, ())) for name in names)
+
+
+def _in_words(name: str, receives: int) -> str:
+    return f"to {name} after {receives} receives"

@@ -1,0 +1,131 @@
+"""`facefleet setup`: what the service needs on an account of AWS, made, brought up to date, removed."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.resources import Step, Verb, apply, plan, removal
+from facefleet.errors import BadSettings
+from facefleet.settings import Settings
+
+COLOURS = {Verb.FINE: "green", Verb.MAKE: "cyan", Verb.CHANGE: "yellow", Verb.REMOVE: "red"}
+
+
+@click.command()
+@click.option("--teardown", is_flag=True, help="Remove it all; people's data only where that is said, too.")
+@click.option("--people", is_flag=True, help="With --teardown: people's data, too; with --yes without being asked.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts: needs --yes or --dry-run.")
+@click.pass_obj
+def setup(settings: Settings, *, teardown: bool, people: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Make queues, buckets and tables on AWS as the settings say, and change those that differ.
+
+    Shows what is to be done before anything is. Again, it finds that all is fine. Machines and roles are not its own:
+    `facefleet doctor` says what is missing of those.
+
+    \b
+    Examples:
+      FACEFLEET_BACKEND=aws facefleet setup --dry-run
+      FACEFLEET_BACKEND=aws facefleet setup
+      FACEFLEET_BACKEND=aws facefleet setup --yes --json | jq '.steps[] | select(.verb != "fine")'
+      FACEFLEET_BACKEND=aws facefleet setup --teardown
+    """
+    _check(settings, teardown=teardown, people=people, as_json=as_json, asks=not (yes or dry_run))
+    clients = connect_clients()
+    steps = removal(clients, settings, people=True) if teardown else plan(clients, settings)
+    if not as_json:
+        _show(steps)
+    done = () if dry_run else _chosen(steps, settings, yes=yes, people=people)
+    _carry_out(done, quiet=as_json)
+    if as_json:
+        click.echo(json.dumps({"steps": [_report(step, did=step in done) for step in steps]}))
+    else:
+        click.echo(_in_short(steps, done, dry_run=dry_run))
+
+
+def _check(settings: Settings, *, teardown: bool, people: bool, as_json: bool, asks: bool) -> None:
+    if settings.backend != "aws":
+        raise BadSettings(
+            f"setup is for AWS, and the backend is {settings.backend}: set FACEFLEET_BACKEND=aws "
+            "(the embedded one makes what it needs by itself)"
+        )
+    if people and not teardown:
+        raise click.UsageError("--people says what --teardown removes: give both")
+    if as_json and asks:
+        raise click.UsageError("--json answers no questions: add --yes or --dry-run")
+
+
+def _chosen(steps: Sequence[Step], settings: Settings, *, yes: bool, people: bool) -> tuple[Step, ...]:
+    """Those that may be done: as asked for, or as answered."""
+    todo = tuple(step for step in steps if step.verb is not Verb.FINE)
+    plain = tuple(step for step in todo if not (step.verb is Verb.REMOVE and step.holds_people))
+    of_people = tuple(step for step in todo if step not in plain)
+    if yes or not todo:
+        return todo if people else plain
+    if not any(step.verb is Verb.REMOVE for step in todo):
+        click.confirm("Do this?", abort=True)
+        return todo
+    if plain:
+        click.confirm(f"Remove {_names(plain)}, with all messages, images and answers?", abort=True)
+    return plain + (of_people if of_people and _may_erase_people(of_people, settings) else ())
+
+
+def _may_erase_people(steps: Sequence[Step], settings: Settings) -> bool:
+    """Whether the one who is asked types the table's name; anything else keeps people."""
+    click.echo(f"\n{_names(steps)}\nhold EVERYBODY ENROLLED: attributes, encodings, photos. There is no backup.")
+    question = f"To erase them for good type {settings.people_table}, to keep them just press Enter"
+    answer: str = click.prompt(question, default="", show_default=False)
+    return answer.strip() == settings.people_table
+
+
+def _carry_out(steps: Sequence[Step], *, quiet: bool) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=len(steps))
+        for step in steps:
+            progress.update(task, description=f"{step.verb} {step.what}")
+            apply([step])
+            progress.advance(task)
+
+
+def _show(steps: Sequence[Step]) -> None:
+    table = Table("", "what", "now", "wanted")
+    for step in steps:
+        now = "" if step.verb is Verb.FINE else _words(step.now)
+        wanted = "" if step.verb is Verb.FINE else _words(step.wanted)
+        table.add_row(f"[{COLOURS[step.verb]}]{step.verb}[/]", step.what, now, wanted)
+    if steps:
+        Console().print(table)
+
+
+def _words(facts: Mapping[str, str] | None) -> str:
+    """A step that removes does not say what all a resource is like."""
+    if not facts:
+        return "not there" if facts is None else "there"
+    return "\n".join(f"{about}: {words}" for about, words in facts.items())
+
+
+def _names(steps: Sequence[Step]) -> str:
+    return ", ".join(step.what for step in steps)
+
+
+def _report(step: Step, *, did: bool) -> dict[str, object]:
+    return {"what": step.what, "verb": step.verb, "now": step.now, "wanted": step.wanted, "done": did}
+
+
+def _in_short(steps: Sequence[Step], done: Sequence[Step], *, dry_run: bool) -> str:
+    todo = [step for step in steps if step.verb is not Verb.FINE]
+    if not todo:
+        return "all is fine: nothing to do"
+    if dry_run:
+        return f"{len(todo)} to do; nothing was done"
+    kept = [step.what for step in todo if step not in done]
+    return f"{len(done)} done" + (f"; kept: {', '.join(kept)}" if kept else "")
