@@ -21,7 +21,6 @@ from facefleet.backends import connect
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.fleet import Ec2Fleet
 from facefleet.backends.aws.instances import FLEET
-from facefleet.backends.aws.resources import ensure
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.model import InstanceState
 from facefleet.ports import Backend
@@ -137,7 +136,7 @@ def service_on_aws(
         env = _env(folder, store, cloud, settings)
         running.enter_context(_as_ours(env))
         service = OnAws(folder, store, cloud, env)
-        ensure(connect_clients(), service.settings)
+        service.run("facefleet.cli", "setup", "--yes")
         _fill_pool(service.settings, stopped)
         _bring_others(foreign)
         double = [sys.executable, "-m", "app_tier"]

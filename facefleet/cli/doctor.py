@@ -89,7 +89,7 @@ def _looks(settings: Settings, tiers: tuple[str, ...]) -> Iterable[tuple[str, Lo
 
 def _of_aws(settings: Settings, tiers: tuple[str, ...]) -> Iterable[tuple[str, Look]]:
     # Here, since it takes half a second that the embedded backend need not.
-    from facefleet.backends.aws.checks import open_account
+    from facefleet.backends.aws.account.checks import open_account
 
     try:
         account = open_account(settings)

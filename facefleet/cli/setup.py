@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from facefleet.backends.aws.account.resources import Step, Verb, apply, plan, removal
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.resources import Step, Verb, apply, plan, removal
 from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 

@@ -14,8 +14,8 @@ import pytest
 
 from bench import emulators
 from facefleet.backends import connect
+from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.resources import ensure
 from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.ports import Backend, Blobs, Fleet, People, Queue
 from facefleet.settings import Settings, env_name
@@ -55,7 +55,7 @@ from dataclasses import replace
 from bench import emulators
 from facefleet.backends import connect
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.resources import ensure
+from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.settings import Settings
 settings = Settings.from_env(os.environ)

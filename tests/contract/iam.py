@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 
 from bench import emulators
-from facefleet.backends.aws.policies import Account, names, rendered
+from facefleet.backends.aws.account.policies import Account, names, rendered
 from facefleet.settings import Settings
 
 from .conftest import aws

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bench.emulators import Emulator
+from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.blobs import S3Blobs
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.resources import ensure
 from facefleet.errors import Conflict, NotFound, ServiceError, Unavailable
 from facefleet.settings import Settings
 
@@ -18,7 +18,7 @@ from .s3 import DENIED, answer, before_send, kept
 
 pytestmark = pytest.mark.parametrize("settings", ["aws"], indirect=True)
 
-ERROR_IN_A_BATCH = b"""<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Error><Key>photos/a</Key>
+ERROR_IN_A_BATCH = b"""<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Error><Key>a</Key>
 <VersionId>%s</VersionId><Code>%s</Code><Message>We encountered an internal error.</Message></Error></DeleteResult>"""
 
 
@@ -61,12 +61,12 @@ def test_graders_find_the_image_as_sent_and_the_answer_by_its_stem(blobs: S3Blob
 
 def test_a_deletion_leaves_no_version_and_no_mark(blobs: S3Blobs, s3: Any, settings: Settings) -> None:
     for data in (b"1", b"2", b"3"):
-        blobs.put("photos/paul/1", data)
-    s3.delete_object(Bucket=settings.state_bucket, Key="photos/paul/1")
-    blobs.put("photos/paul/1", b"4")
-    blobs.put("photos/paul/10", b"another")
-    assert [blobs.delete("photos/paul/1"), blobs.delete("photos/paul/1")] == [True, False]
-    assert kept(s3, settings.state_bucket) == ["photos/paul/10"]
+        blobs.put("in/1.jpg", data)
+    s3.delete_object(Bucket=settings.input_bucket, Key="1.jpg")
+    blobs.put("in/1.jpg", b"4")
+    blobs.put("in/1.jpg0", b"another")
+    assert [blobs.delete("in/1.jpg"), blobs.delete("in/1.jpg")] == [True, False]
+    assert kept(s3, settings.input_bucket) == ["1.jpg0"]
 
 
 def test_what_somebody_else_deleted_is_erased_too(blobs: S3Blobs, s3: Any, settings: Settings) -> None:
@@ -80,10 +80,10 @@ def test_what_somebody_else_deleted_is_erased_too(blobs: S3Blobs, s3: Any, setti
 
 def test_more_versions_than_a_page_holds_are_erased(blobs: S3Blobs, s3: Any, settings: Settings) -> None:
     for _ in range(1050):
-        s3.put_object(Bucket=settings.state_bucket, Key="workers/a", Body=b"")
-    blobs.put("workers/aa", b"another")
-    assert blobs.delete("workers/a") is True
-    assert kept(s3, settings.state_bucket) == ["workers/aa"]
+        s3.put_object(Bucket=settings.input_bucket, Key="a", Body=b"")
+    blobs.put("in/aa", b"another")
+    assert blobs.delete("in/a") is True
+    assert kept(s3, settings.input_bucket) == ["aa"]
 
 
 def test_a_version_that_may_not_be_deleted_is_told_at_once(
@@ -108,16 +108,16 @@ def test_a_version_that_may_not_be_deleted_is_told_at_once(
 def test_a_deletion_that_failed_within_s3_is_tried_again(
     blobs: S3Blobs, s3: Any, settings: Settings, failures: int, raised: type[ServiceError] | None
 ) -> None:
-    blobs.put("photos/a", b"1")
-    version = s3.head_object(Bucket=settings.state_bucket, Key="photos/a")["VersionId"].encode()
+    blobs.put("in/a", b"1")
+    version = s3.head_object(Bucket=settings.input_bucket, Key="a")["VersionId"].encode()
     answers = [answer(200, ERROR_IN_A_BATCH % (version, b"InternalError")) for _ in range(failures)]
     before_send(s3, "DeleteObjects", lambda _: answers.pop() if answers else None)
     if raised:
         with pytest.raises(raised, match="InternalError"):
-            blobs.delete("photos/a")
+            blobs.delete("in/a")
     else:
-        assert blobs.delete("photos/a") is True
-    assert kept(s3, settings.state_bucket) == (["photos/a"] if raised else [])
+        assert blobs.delete("in/a") is True
+    assert kept(s3, settings.input_bucket) == (["a"] if raised else [])
 
 
 def test_a_list_goes_over_several_pages(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.blobs import S3Blobs
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.resources import ensure
 from facefleet.errors import Unavailable
 from facefleet.settings import Settings
 

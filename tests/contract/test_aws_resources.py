@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.emulators import Emulator
+from facefleet.backends.aws.account.buckets import PRIVATE
+from facefleet.backends.aws.account.resources import Step, Verb, apply, ensure, plan, removal
+from facefleet.backends.aws.account.wanted import RULE, WantedBucket, lifecycle, retention, wanted
 from facefleet.backends.aws.clients import Clients, connect_clients
-from facefleet.backends.aws.resources import Step, Verb, apply, ensure, plan, removal
-from facefleet.backends.aws.standing_buckets import PRIVATE
-from facefleet.backends.aws.wanted import RULE, WantedBucket, lifecycle, retention, wanted
 from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 
@@ -120,11 +120,20 @@ def test_queues_are_encrypted_and_the_request_queue_has_its_dead_letters(clients
         assert queue["SqsManagedSseEnabled"] == "true"
 
 
-def test_buckets_are_private_encrypted_and_versioned(clients: Clients, settings: Settings, buckets: Any) -> None:
+def test_versions_are_kept_of_what_clients_sent_and_were_told(clients: Clients, settings: Settings) -> None:
+    """Of what is written every few seconds they would pile up."""
+    ensure(clients, settings)
+    kept = {
+        bucket: clients.s3.get_bucket_versioning(Bucket=bucket).get("Status")
+        for bucket in (settings.input_bucket, settings.output_bucket, settings.state_bucket)
+    }
+    assert list(kept.values()) == ["Enabled", "Enabled", None]
+
+
+def test_buckets_are_private_and_encrypted(clients: Clients, settings: Settings, buckets: Any) -> None:
     ensure(clients, settings)
     for bucket in buckets:
         assert clients.s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == PRIVATE
-        assert clients.s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
         rule = clients.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
         assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
         (statement,) = json.loads(clients.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
@@ -151,7 +160,7 @@ def test_what_others_set_on_a_bucket_stays(clients: Clients, settings: Settings)
 @pytest.mark.parametrize("opened", ["access", "encryption", "versions", "policy", "a rule switched off"])
 def test_a_bucket_that_somebody_opened_is_found_and_closed(clients: Clients, settings: Settings, opened: str) -> None:
     ensure(clients, settings)
-    s3, bucket = clients.s3, settings.state_bucket
+    s3, bucket = clients.s3, settings.output_bucket
     if opened == "access":
         s3.put_public_access_block(
             Bucket=bucket, PublicAccessBlockConfiguration=PRIVATE | {"RestrictPublicBuckets": False}
@@ -226,6 +235,7 @@ def filled(clients: Clients, settings: Settings) -> None:
         for _ in range(2):
             clients.s3.put_object(Bucket=bucket, Key="photos/paul/1", Body=b"photo")
         clients.s3.delete_object(Bucket=bucket, Key="photos/paul/1")
+        clients.s3.put_object(Bucket=bucket, Key="photos/paul/2", Body=b"photo")
     clients.dynamodb.put_item(TableName=settings.people_table, Item={"name": {"S": "paul"}})
 
 

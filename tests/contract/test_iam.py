@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.faults import DENIED, code_of
-from facefleet.backends.aws.resources import ensure
 
 from .iam import ACCOUNT, TIERS, Place, asking_iam, place_at
 

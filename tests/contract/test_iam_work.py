@@ -14,9 +14,9 @@ from controller.store import Store
 from controller.workers import forget_silent, heartbeats
 from facefleet import answers, keys, wire
 from facefleet.backends import connect
+from facefleet.backends.aws.account.probes import is_denial, outcome, probes
+from facefleet.backends.aws.account.resources import Verb, apply, ensure, plan, removal
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.probes import is_denial, outcome, probes
-from facefleet.backends.aws.resources import Verb, apply, ensure, plan, removal
 from facefleet.model import Box, Face, Heartbeat, Job, JobKind, Person, Photo, Result, WorkerState
 from facefleet.people import update
 from facefleet.ports import Backend

@@ -11,7 +11,19 @@ from services import Service
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = [[], ["up"], ["send"], ["enrol"], ["status"], ["purge"], ["people"]]
+COMMANDS = [
+    [],
+    ["up"],
+    ["setup"],
+    ["doctor"],
+    ["calibrate"],
+    ["simulate"],
+    ["send"],
+    ["enrol"],
+    ["status"],
+    ["purge"],
+    ["people"],
+]
 COMMANDS += [["people", verb] for verb in ("list", "erase", "reject", "unreject")]
 
 

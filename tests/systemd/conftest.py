@@ -9,8 +9,8 @@ import pytest
 from services import Service, free_port, until
 
 from bench.emulators import Emulator, cloud, store
+from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.clients import connect_clients
-from facefleet.backends.aws.resources import ensure
 from facefleet.settings import Settings
 
 from . import nspawn

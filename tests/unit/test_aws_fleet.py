@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facefleet.backends.aws.fleet import IN_POOL, how_to_leave, request, too_many
+from facefleet.backends.aws.group_state import SETTLES_AFTER, Standing, as_standing, ours, over
+from facefleet.backends.aws.group_state import given as tokens_given
 from facefleet.backends.aws.instances import LIVING, STATES, TOKEN, Listed, as_listed, changed_at
 from facefleet.backends.aws.offers import Offer, is_spot, offers_of
-from facefleet.backends.aws.standing import SETTLES_AFTER, Standing, as_standing, ours, over
-from facefleet.backends.aws.standing import given as tokens_given
 from facefleet.model import Instance, InstanceState, Start
 from facefleet.settings import Settings
 

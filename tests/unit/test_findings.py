@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefleet.backends.aws.checks import MOST_SKEW, clock, enough_vcpus, standing, told_of
-from facefleet.backends.aws.resources import Step, Verb
+from facefleet.backends.aws.account.checks import MOST_SKEW, clock, enough_vcpus, standing, told_of
+from facefleet.backends.aws.account.resources import Step, Verb
 from facefleet.cli import here
 from facefleet.cli.doctor import looked
 from facefleet.errors import BadSettings, Unavailable

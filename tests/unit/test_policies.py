@@ -12,7 +12,7 @@ from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefleet.backends.aws.policies import Account, names, rendered
+from facefleet.backends.aws.account.policies import Account, names, rendered
 from facefleet.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "policies"

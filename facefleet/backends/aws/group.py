@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from facefleet.backends.aws.faults import translated
+from facefleet.backends.aws.group_state import SETTLES_AFTER, WAITING, Standing, as_standing, given, ours, over
 from facefleet.backends.aws.instances import FLEET, LIVING, TOKEN, Listed, find, tags_of
-from facefleet.backends.aws.standing import SETTLES_AFTER, WAITING, Standing, as_standing, given, ours, over
 from facefleet.errors import Conflict, NoCapacity, Unavailable
 from facefleet.model import Instance
 from facefleet.settings import Settings

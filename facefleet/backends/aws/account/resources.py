@@ -6,11 +6,11 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
+from facefleet.backends.aws.account.buckets import Bucket
+from facefleet.backends.aws.account.queues import RedrivenQueue, reply_queues
+from facefleet.backends.aws.account.tables import Table
+from facefleet.backends.aws.account.wanted import Wanted, WantedBucket, WantedQueue, wanted
 from facefleet.backends.aws.clients import Clients
-from facefleet.backends.aws.standing_buckets import Bucket
-from facefleet.backends.aws.standing_queues import RedrivenQueue, reply_queues
-from facefleet.backends.aws.standing_tables import Table
-from facefleet.backends.aws.wanted import Wanted, WantedBucket, WantedQueue, wanted
 from facefleet.settings import Settings
 
 Facts = Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Buckets as they stand on the account: private, encrypted, versioned, and forgetful."""
+"""Buckets as they stand on the account: private, encrypted, and forgetful."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from facefleet.backends.aws.account.wanted import RULE, TLS_ONLY, WantedBucket, in_words, lifecycle, tls_only
 from facefleet.backends.aws.faults import DENIED, code_of, translated
-from facefleet.backends.aws.wanted import RULE, TLS_ONLY, WantedBucket, in_words, lifecycle, tls_only
 from facefleet.errors import BadSettings, NotFound, Unavailable
 
 #: The region whose name a new bucket must not be given.
@@ -41,7 +41,7 @@ class Bucket:
             ACCESS: (self._access, self._block),
             OWNERSHIP: (self._ownership, self._own),
             ENCRYPTION: (self._encryption, self._encrypt),
-            VERSIONING: (self._versioning, self._keep_versions),
+            VERSIONING: (self._versioning, self._set_versioning),
             TRANSPORT: (self._transport, self._demand_tls),
             FORGETS: (self._forgets, self._forget),
         }
@@ -60,7 +60,7 @@ class Bucket:
             OWNERSHIP: "BucketOwnerEnforced",
             # With keys of S3's own. A bucket key spares calls of KMS, of which there are none here.
             ENCRYPTION: "AES256",
-            VERSIONING: "Enabled",
+            VERSIONING: "kept" if self._wanted.versioned else "none",
             TRANSPORT: "TLS only",
             FORGETS: in_words(lifecycle(self._wanted)),
         }
@@ -151,10 +151,15 @@ class Bucket:
         self._s3.put_bucket_encryption(Bucket=self._name, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
     def _versioning(self) -> str:
-        return str(self._s3.get_bucket_versioning(Bucket=self._name).get("Status", "none"))
+        status = self._s3.get_bucket_versioning(Bucket=self._name).get("Status", "none")
+        return "kept" if status == "Enabled" else "none"
 
-    def _keep_versions(self) -> None:
-        self._s3.put_bucket_versioning(Bucket=self._name, VersioningConfiguration={"Status": "Enabled"})
+    def _set_versioning(self) -> None:
+        if not self._wanted.versioned and self._versioning() == "none":
+            # It never was, and from then on S3 would know no other word for that than "suspended".
+            return
+        status = "Enabled" if self._wanted.versioned else "Suspended"
+        self._s3.put_bucket_versioning(Bucket=self._name, VersioningConfiguration={"Status": status})
 
     def _transport(self) -> str:
         return "TLS only" if self._tls_only() in self._statements() else "unencrypted too"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from facefleet.backends.aws.account.wanted import WantedQueue
 from facefleet.backends.aws.faults import translated
-from facefleet.backends.aws.wanted import WantedQueue
 from facefleet.errors import NotFound
 
 #: Where those go that were received too often. Its value is JSON, shown and compared as words.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from facefleet.backends.aws.account.wanted import WantedTable
 from facefleet.backends.aws.faults import translated
-from facefleet.backends.aws.wanted import WantedTable
 from facefleet.errors import BadSettings, NotFound, Unavailable
 
 #: A table is there, or gone, within seconds; beyond this somebody should look.

@@ -8,12 +8,12 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from facefleet import keys
+from facefleet.backends.aws.account.wanted import INDEX
 from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.faults import DENIED, code_of
 from facefleet.backends.aws.fleet import request
 from facefleet.backends.aws.offers import offers_of
 from facefleet.backends.aws.replies import ALIVE_AT
-from facefleet.backends.aws.wanted import INDEX
 from facefleet.settings import Settings
 
 #: Refusals that come only after the caller was let in: SQS's of what no queue takes, S3's and DynamoDB's of what is

@@ -40,6 +40,7 @@ class WantedBucket:
     name: str
     setting: str
     forgets: tuple[tuple[str, int], ...]
+    versioned: bool = True
     holds_people: bool = False
 
 
@@ -103,7 +104,8 @@ def buckets(settings: Settings) -> tuple[WantedBucket, ...]:
     return (
         WantedBucket(settings.input_bucket, "FACEFLEET_INPUT_BUCKET", (("", days),)),
         WantedBucket(settings.output_bucket, "FACEFLEET_OUTPUT_BUCKET", (("", days),)),
-        WantedBucket(settings.state_bucket, "FACEFLEET_STATE_BUCKET", state, holds_people=True),
+        # Written every few seconds, and nobody's image as it was sent: versions would only pile up.
+        WantedBucket(settings.state_bucket, "FACEFLEET_STATE_BUCKET", state, versioned=False, holds_people=True),
     )
 
 

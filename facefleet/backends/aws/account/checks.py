@@ -19,11 +19,11 @@ from botocore.exceptions import (
 )
 from botocore.httpsession import URLLib3Session
 
+from facefleet.backends.aws.account.probes import Probe, is_denial, outcome, probes
+from facefleet.backends.aws.account.resources import Step, Verb, resources, step
 from facefleet.backends.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT, Clients, connect_clients
 from facefleet.backends.aws.faults import code_of, translated
-from facefleet.backends.aws.probes import Probe, is_denial, outcome, probes
 from facefleet.backends.aws.queue import SqsQueue
-from facefleet.backends.aws.resources import Step, Verb, resources, step
 from facefleet.errors import BadSettings, ServiceError
 from facefleet.findings import Finding, ok, unknown, wrong
 from facefleet.settings import Settings
