@@ -24,12 +24,11 @@ import click
 
 from bench import uploads
 from bench.burst import right_answers
-from bench.local import cpu_of, facefleet_up
-from bench.on_aws import OnAws, awaited, service_on_aws
-from bench.service import SAMPLES, sender, service_round
+from bench.local import awaited, cpu_of, facefleet_up
+from bench.on_aws import OnAws, service_on_aws
+from bench.service import SAMPLES, images_in, sender, service_round
 from bench.told import tell
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
-from facefleet.imagefile import SUFFIXES
 
 #: Long enough that what is done each ten seconds is counted with a tenth at most of error.
 IDLE = 60.0
@@ -116,11 +115,8 @@ def burst(images: list[bytes]) -> tuple[float, Calls]:
     return calls.total() / BURST, Counter({name: round(count * HOUR / IDLE) for name, count in idle.items()})
 
 
-def measure(photos: Path, rounds: int, per_round: int) -> Measured:
-    images = [photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in SUFFIXES]
-    workers = len(os.sched_getaffinity(0))
-    os.environ.update(WORKER_ENVIRONMENT)
-    per_burst, idle = burst(images)
+def side_by_side(images: list[bytes], rounds: int, per_round: int, workers: int) -> Steady:
+    """Both services up, with so many workers each; they are stopped at the end."""
     fixed = {"MIN_INSTANCES": str(workers), "MAX_INSTANCES": str(workers), "CACHE_BYTES": "0"}
     with ExitStack() as running:
         folders = [Path(running.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
@@ -128,7 +124,15 @@ def measure(photos: Path, rounds: int, per_round: int) -> Measured:
         embedded = running.enter_context(facefleet_up(folders[0], SAMPLES / "people", **fixed))
         service = running.enter_context(service_on_aws(folders[1], fixed, stopped=workers))
         service.enrol(SAMPLES / "people")
-        found = steady(service, embedded, images, rounds, per_round, workers)
+        return steady(service, embedded, images, rounds, per_round, workers)
+
+
+def measure(photos: Path, rounds: int, per_round: int) -> Measured:
+    images = images_in(photos)
+    workers = len(os.sched_getaffinity(0))
+    os.environ.update(WORKER_ENVIRONMENT)
+    per_burst, idle = burst(images)
+    found = side_by_side(images, rounds, per_round, workers)
     sent = rounds * per_round
     return Measured(
         workers,

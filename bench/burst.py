@@ -21,25 +21,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 import requests
 
-from bench import uploads
+from bench import local, uploads
 from bench.local import cpu_meter, facefleet_up
-from bench.service import SAMPLES, bare_processes, bare_recogniser, bare_round
+from bench.service import SAMPLES, bare_processes, bare_recogniser, bare_round, images_in
 from bench.told import tell
 from facefleet import keys
 from facefleet.answers import found
 from facefleet.backends import connect
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
-from facefleet.imagefile import SUFFIXES
 from facefleet.model import InstanceState, Result
 from facefleet.ports import Backend
 from facefleet.settings import POLICIES, Settings
@@ -48,6 +46,7 @@ from facefleet.settings import POLICIES, Settings
 PATIENCE = 180.0
 #: How often a change is looked for: one that takes longer to be over is not missed.
 LOOK = 0.01
+awaited = partial(local.awaited, seconds=PATIENCE, every=LOOK)
 #: Long enough that the clock of CPU time, of hundredths of a second, tells a thousandth of a core.
 IDLE = 30.0
 BARE = "bare-worker"
@@ -87,16 +86,6 @@ class Measured:
     scale_in_lag_s: float
     idle_core_share: float
     idle_core_share_all: float
-
-
-def awaited(what: Callable[[], Any], say: str) -> Any:
-    """The first truth that `what` returns."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := what()):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"bench: not within {PATIENCE:.0f} s: {say}")
-        time.sleep(LOOK)
-    return value
 
 
 def right_answers(images: list[bytes]) -> list[tuple[bytes, str]]:
@@ -171,7 +160,7 @@ def idle_shares(folder: Path) -> tuple[float, float]:
 def measure(photos: Path, rounds: int, count: int, policy: str) -> Measured:
     # Both sides run as a worker does.
     os.environ.update(WORKER_ENVIRONMENT)
-    images = [photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in SUFFIXES]
+    images = images_in(photos)
     sending = uploads.bursts(right_answers(images), count)
     workers = len(os.sched_getaffinity(0))
     with (

@@ -5,7 +5,6 @@ They run in a virtual environment of their own, `.emulators`, which `make .emula
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from bench.local import free_port
+
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".emulators" / "bin" / "python"
 SERVERS = ROOT / "tests" / "emulators"
@@ -23,7 +24,9 @@ SERVERS = ROOT / "tests" / "emulators"
 PATIENCE = 60.0
 REGION = "us-east-1"
 #: What the product's settings for a real account would be; emulators take any key unless they are told to check.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+#: One that both of them know.
+IMAGE = "ami-12345678"
 ON_STORE = ("SQS", "S3", "DYNAMODB", "STS", "IAM")
 ON_CLOUD = ("EC2", "AUTO_SCALING")
 
@@ -44,19 +47,20 @@ class Emulator:
 
 
 @contextmanager
-def store(env: Mapping[str, str] | None = None) -> Iterator[Emulator]:
-    """SQS, S3 and DynamoDB; with `{"AUTH": "true"}` as IAM allows."""
-    with _serving("store.py", ON_STORE, env or {}) as emulator:
+def store(*, asks_iam: bool = False) -> Iterator[Emulator]:
+    """SQS, S3 and DynamoDB. `asks_iam`: of everybody but the account's root, whose keys are `KEYS`."""
+    env = {"AUTH": "true", "TLS_IN_FRONT": "1"} | KEYS if asks_iam else {}
+    with _serving("store.py", ON_STORE, env) as emulator:
         yield emulator
 
 
 @contextmanager
-def cloud(env: Mapping[str, str] | None = None, **world: object) -> Iterator[Emulator]:
+def cloud(**world: object) -> Iterator[Emulator]:
     """EC2 and Auto Scaling, whose instances take their time: `cloud(boot=5.0, command=[…])`.
 
     What a world may be told, and how it is changed later, `tests/emulators/cloud.py` says.
     """
-    with _serving("cloud.py", ON_CLOUD, {"CLOUD_WORLD": json.dumps(world)} | dict(env or {})) as emulator:
+    with _serving("cloud.py", ON_CLOUD, {"CLOUD_WORLD": json.dumps(world)}) as emulator:
         yield emulator
 
 
@@ -70,8 +74,8 @@ def _serving(script: str, services: tuple[str, ...], env: Mapping[str, str]) -> 
         )
         running.callback(_stop, process)
         _await_answer(url, process)
-        env_of_boto3 = {f"AWS_ENDPOINT_URL_{service}": url for service in services}
-        yield Emulator(url, CREDENTIALS | env_of_boto3, process.pid)
+        endpoints = {f"AWS_ENDPOINT_URL_{service}": url for service in services}
+        yield Emulator(url, KEYS | {"AWS_DEFAULT_REGION": REGION} | endpoints, process.pid)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -93,10 +97,3 @@ def _await_answer(url: str, process: "subprocess.Popen[bytes]") -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"no emulator came up at {url}: run `make .emulators/done`") from None
             time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,10 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 
 START_TIMEOUT = 90.0
+#: Nothing that is waited for takes so many seconds, unless it hangs.
+PATIENCE = 120.0
+LOOK = 0.05
 
 
 @contextmanager
@@ -20,7 +24,7 @@ def facefleet_up(folder: Path, samples: Path, **settings: str) -> Iterator[str]:
     """The service's URL, ready, with the samples enrolled; it is stopped and drained at the end."""
     # A company's proxy does not know our loopback.
     os.environ["NO_PROXY"] = "127.0.0.1"
-    port = _free_port()
+    port = free_port()
     ours = {"DATA": str(folder / "data"), "PORT": str(port), "LOG_LEVEL": "WARNING"} | settings
     env = dict(os.environ) | {f"FACEFLEET_{name}": value for name, value in ours.items()}
     with (folder / "up.log").open("wb") as log:
@@ -36,14 +40,23 @@ def facefleet_up(folder: Path, samples: Path, **settings: str) -> Iterator[str]:
         process.wait(timeout=60)
 
 
+def awaited(what: Callable[[], Any], say: str, *, seconds: float = PATIENCE, every: float = LOOK) -> Any:
+    """The first truth that `what` returns; raises `TimeoutError`."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s: {say}")
+        time.sleep(every)
+    return value
+
+
 def cpu_meter(folder: Path, *, module: str = "") -> Callable[[], float]:
     """CPU seconds so far of all living processes of the service whose data lie in the folder; or of one tier's."""
     mark, name = f"FACEFLEET_DATA={folder}".encode(), f"\0{module}".encode()
-    tick = os.sysconf("SC_CLK_TCK")
 
     def seconds() -> float:
         ours = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _is(process, mark, name)]
-        return sum(_ticks(process) for process in ours) / tick
+        return cpu_of(int(process.name) for process in ours)
 
     return seconds
 
@@ -69,7 +82,8 @@ def _ticks(process: Path) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

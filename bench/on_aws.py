@@ -1,12 +1,12 @@
 """The service on AWS's emulators: tiers are processes of this machine, and so is the worker of each EC2 instance."""
 
+import itertools
 import os
 import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from uuid import uuid4
 import requests
 
 from bench import emulators
-from bench.emulators import Emulator
+from bench.emulators import IMAGE, Emulator
+from bench.local import PATIENCE, awaited, free_port
 from facefleet.backends import connect
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.fleet import Ec2Fleet
@@ -26,9 +27,6 @@ from facefleet.model import InstanceState
 from facefleet.ports import Backend
 from facefleet.settings import PREFIX, Settings
 
-#: Nothing takes so many seconds, unless it hangs.
-PATIENCE = 120.0
-LOOK = 0.05
 TIERS = ("web_tier", "controller")
 #: States of EC2.
 UP, GOING = ("pending", "running"), ("stopping", "shutting-down")
@@ -149,22 +147,12 @@ def service_on_aws(
         yield service
 
 
-def awaited(what: Callable[[], Any], say: str, seconds: float = PATIENCE) -> Any:
-    """The first truth that `what` returns; raises `TimeoutError`."""
-    deadline = time.monotonic() + seconds
-    while not (value := what()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:.0f} s: {say}")
-        time.sleep(LOOK)
-    return value
-
-
 def _env(folder: Path, store: Emulator, cloud: Emulator, settings: Mapping[str, str]) -> dict[str, str]:
     own = uuid4().hex[:8]
     ours = {
         "BACKEND": "aws",
         "DATA": str(folder / "data"),
-        "PORT": str(emulators.free_port()),
+        "PORT": str(free_port()),
         "INPUT_BUCKET": f"input-{own}",
         "OUTPUT_BUCKET": f"output-{own}",
         "STATE_BUCKET": f"state-{own}",
@@ -189,7 +177,7 @@ def _as_ours(env: Mapping[str, str]) -> Iterator[None]:
 def _fill_pool(settings: Settings, count: int) -> None:
     """Instances as `facefleet deploy --warm` leaves them: made, and stopped."""
     ec2 = connect_clients().ec2
-    image = {"ImageId": "ami-12345678", "InstanceType": settings.instance_types.partition(",")[0]}
+    image = {"ImageId": IMAGE, "InstanceType": settings.instance_types.partition(",")[0]}
     ec2.create_launch_template(LaunchTemplateName=settings.launch_template, LaunchTemplateData=image)
     fleet = Ec2Fleet(ec2, settings)
     ids = [fleet.launch(secrets.token_hex(16), fleet.offers[0]) for _ in range(count)]
@@ -204,9 +192,8 @@ def _fill_pool(settings: Settings, count: int) -> None:
 def _bring_others(count: int) -> None:
     """Instances without a tag, and of another fleet, in turns."""
     ec2 = connect_clients().ec2
-    for i in range(count):
-        tags = (
-            [{"Key": FLEET, "Value": "somebody-elses"}] if i % 2 else [{"Key": "Name", "Value": "app-tier-instance-x"}]
-        )
+    theirs = itertools.cycle([("Name", "app-tier-instance-x"), (FLEET, "somebody-elses")])
+    for key, value in itertools.islice(theirs, count):
+        tags = [{"Key": key, "Value": value}]
         specified = [{"ResourceType": "instance", "Tags": tags}]
-        ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, TagSpecifications=specified)
+        ec2.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1, TagSpecifications=specified)

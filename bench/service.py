@@ -183,8 +183,13 @@ def added_latency(send: Callable[[int], float], pipe: Connection, images: int) -
     return [send(i) - medians[i] for i in range(images) for _ in range(3)]
 
 
+def images_in(photos: Path) -> list[bytes]:
+    """The folder's images, by name."""
+    return [photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in SUFFIXES]
+
+
 def measure(photos: Path, rounds: int, per_round: int) -> Measured:
-    images = [photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in SUFFIXES]
+    images = images_in(photos)
     workers = len(os.sched_getaffinity(0))
     # Both sides run as a worker does.
     os.environ.update(WORKER_ENVIRONMENT)

@@ -23,14 +23,14 @@ from pathlib import Path
 import click
 
 from bench.burst import right_answers
-from bench.on_aws import UP, OnAws, awaited, service_on_aws
-from bench.service import SAMPLES
+from bench.local import awaited
+from bench.on_aws import UP, OnAws, service_on_aws
+from bench.service import SAMPLES, images_in
 from bench.told import tell
-from bench.uploads import bursts, send_some
+from bench.uploads import Burst, Upload, bursts, send_some
 from facefleet import keys
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.errors import ServiceError
-from facefleet.imagefile import SUFFIXES
 
 FOREIGN = 2
 #: Seconds between two misfortunes, and between two counts of the fleet.
@@ -132,9 +132,17 @@ def beside(work: Callable[[], object], every: float) -> Iterator[None]:
         thread.join()
 
 
+def sent_in(weather: Weather, service: OnAws, uploads: list[Upload]) -> tuple[Burst, int]:
+    """What came of the uploads, and the most instances that were up at once; it is calm afterwards."""
+    counts = [0]
+    with beside(weather.change, EVERY), beside(lambda: counts.append(len(service.ours(*UP))), COUNT_EVERY):
+        burst = send_some(service.url.removeprefix("http://"), uploads, AT_ONCE)
+    weather.calm()
+    return burst, max(counts)
+
+
 def measure(photos: Path, uploads: int, most: int, seed: int) -> Measured:
-    images = [photo.read_bytes() for photo in sorted(photos.iterdir()) if photo.suffix.lower() in SUFFIXES]
-    probes = right_answers(images)
+    sending = bursts(right_answers(images_in(photos)), uploads)
     settings = {"MAX_INSTANCES": str(most), "LEAST_BILL": "0", "SCALE_IN_AFTER": "2", "POLICY": "classic"}
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -142,13 +150,8 @@ def measure(photos: Path, uploads: int, most: int, seed: int) -> Measured:
     ):
         service.enrol(SAMPLES / "people")
         before = len(list(service.backend.blobs.list(keys.RESULTS)))
-        weather, counts = Weather(service, seed), [0]
-        with (
-            beside(weather.change, EVERY),
-            beside(lambda: counts.append(len(service.ours(*UP))), COUNT_EVERY),
-        ):
-            burst = send_some(service.url.removeprefix("http://"), next(bursts(probes, uploads)), AT_ONCE)
-        weather.calm()
+        weather = Weather(service, seed)
+        burst, most_up = sent_in(weather, service, next(sending))
         leaked = _at_rest(service)
         backend = service.backend
         return Measured(
@@ -160,7 +163,7 @@ def measure(photos: Path, uploads: int, most: int, seed: int) -> Measured:
             len(list(backend.blobs.list(keys.RESULTS))) - before - (uploads - burst.lost),
             backend.requests.depth().backlog + backend.dead.depth().backlog,
             leaked,
-            max(counts),
+            most_up,
             FOREIGN - _untouched(service),
             ", ".join(f"{kind} {count}" for kind, count in sorted(weather.happened.items())),
         )

@@ -191,6 +191,7 @@ def _kind(intent: Intent) -> str:
 
 
 def batched(intents: Sequence[Intent], size: int) -> Iterator[list[Intent]]:
+    """All of them in their order, so many at a time."""
     rest = iter(intents)
     while chunk := list(islice(rest, size)):
         yield chunk

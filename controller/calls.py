@@ -56,7 +56,7 @@ class Calls:
         return self.ask_all(verb, [call], now)[0]
 
     def ask_all(self, verb: str, calls: Sequence[Call], now: float) -> list[Reply]:
-        """As `ask` of each, all at the same time."""
+        """What came of each and what it returned, in their order; all are asked at the same time, or none."""
         if verb in self.backoffs and now < self.backoffs[verb].until:
             return [(Answer.WAITS, None)] * len(calls)
         try:

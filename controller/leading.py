@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 TICK = "tick"
 MINUTE, HOUR = 60.0, 3600.0
 DAY = 24 * HOUR
-#: Ticks until the client of a dead letter is told.
+#: Ticks, not seconds, until the client of a dead letter is told: on AWS each look is a call.
 DEAD_LETTERS_EVERY = 4
 #: How often one looks whether the clock was set back, and by how much it must be.
 CLOCK_EVERY, CLOCK_STEP = 5.0, 1.0
@@ -98,7 +98,7 @@ def lead(
 
 
 def teller(backend: Backend, epoch: int) -> Callable[[Status], None]:
-    """Tells whoever asks how it stands: figures, the page, systemd."""
+    """What tells a status to whoever asks: as metrics, on the page, to systemd."""
     board, metrics = Board(backend.blobs, epoch), Metrics(backend.blobs, epoch)
 
     def tell(status: Status) -> None:

@@ -139,7 +139,7 @@ class Observer:
         return beats
 
     def _voices(self, now: float) -> tuple[Heartbeat, ...]:
-        """Where no machine is up, hardly anybody speaks: to listen costs as much, so it is done less often."""
+        """The heartbeats; as much as `SHOWN` old while no instance is up, since to read them costs the same then."""
         is_up = any(one.state is not InstanceState.STOPPED for one in self.listed)
         if is_up or not 0 <= now - self._listened_at < SHOWN:
             self._voices_heard, self._listened_at = self._heartbeats(), now

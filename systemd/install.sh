@@ -6,13 +6,13 @@ umask 022
 here=$(cd "$(dirname "$0")" && pwd)
 home=/opt/facefleet settings=/etc/facefleet units=/etc/systemd/system
 
-for role in "${@:-all}"; do
+[ $# -gt 0 ] || set -- web controller workers
+for role in "$@"; do
   case $role in
-    all | web | controller | workers) ;;
+    web | controller | workers) ;;
     *) echo "install.sh: there are web, controller and workers, not $role" >&2; exit 2 ;;
   esac
 done
-[ $# -gt 0 ] || set -- web controller workers
 
 install -D -m 0644 "$here/facefleet.sysusers.conf" /etc/sysusers.d/facefleet.conf
 systemd-sysusers /etc/sysusers.d/facefleet.conf

@@ -2,25 +2,23 @@
 
 import secrets
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
 import boto3
 from botocore.config import Config
+from services import until
 
-from bench.emulators import Emulator
+from bench.emulators import IMAGE, KEYS, Emulator
 from facefleet.backends.aws.fleet import Ec2Fleet
 from facefleet.backends.aws.group import GroupFleet
 from facefleet.model import InstanceState
 from facefleet.ports import Fleet
 from facefleet.settings import Settings
 
-from .workers import PATIENCE, launch, states
+from .workers import launch, states
 
 ZONE = "us-east-1a"
-IMAGE = "ami-12345678"
 #: What runs on an instance, and does not end when it is told to drain.
 WORKER = [
     sys.executable,
@@ -63,8 +61,7 @@ class Account:
             service,
             region_name=self.cloud.env["AWS_DEFAULT_REGION"],
             endpoint_url=self.cloud.url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",  # noqa: S106  # an emulator takes any
+            **{name.lower(): key for name, key in KEYS.items()},
             config=Config(retries={"total_max_attempts": 1}),
         )
 
@@ -113,12 +110,6 @@ class Account:
 def a_token() -> str:
     """EC2 keeps tokens: no test may have had it."""
     return secrets.token_hex(16)
-
-
-def until(come: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not come():
-        assert time.monotonic() < deadline
 
 
 def all_are(fleet: Fleet, ids: set[str], state: InstanceState) -> bool:

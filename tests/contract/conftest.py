@@ -15,11 +15,13 @@ import pytest
 from bench import emulators
 from facefleet.backends import connect
 from facefleet.backends.aws.account.resources import ensure
-from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.blobs import S3Blobs
+from facefleet.backends.aws.clients import Clients, connect_clients
 from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.ports import Backend, Blobs, Fleet, People, Queue
 from facefleet.settings import Settings, env_name
 
+from .iam import Place, place_at
 from .workers import NAME, Diary, command
 
 OpenBackend = Callable[..., Backend]
@@ -77,11 +79,30 @@ def cloud() -> Iterator[emulators.Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def iam() -> Iterator[str]:
+    """The address of a server that asks IAM: each test has users of its own."""
+    with emulators.store(asks_iam=True) as emulator:
+        yield emulator.url
+
+
+@pytest.fixture
+def guarded(iam: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """An account that asks IAM, set up by the operator under the operator's policy; so boto3's settings are, too."""
+    place = place_at(iam, aws(tmp_path))
+    for name, value in place.env("operator").items():
+        monkeypatch.setenv(name, value)
+    ensure(connect_clients(), place.settings)
+    return place
+
+
 @pytest.fixture(params=list(BACKENDS))
 def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     if request.param == "aws":
-        for name, value in request.getfixturevalue("store").env.items():
-            monkeypatch.setenv(name, value)
+        # EC2, too, which is tidied with the rest: no test may call a real account.
+        for emulator in ("store", "cloud"):
+            for name, value in request.getfixturevalue(emulator).env.items():
+                monkeypatch.setenv(name, value)
     return BACKENDS[request.param](tmp_path)
 
 
@@ -102,6 +123,25 @@ def open_backend(settings: Settings) -> OpenBackend:
         return connect(changed)
 
     return open_it
+
+
+@pytest.fixture
+def clients(settings: Settings) -> Clients:
+    """boto3's, of the test's own: it may meddle in their calls."""
+    return connect_clients()
+
+
+@pytest.fixture
+def s3(clients: Clients, settings: Settings) -> Any:
+    """One of these, where buckets are there."""
+    ensure(clients, settings)
+    return clients.s3
+
+
+@pytest.fixture
+def s3_blobs(s3: Any, settings: Settings) -> S3Blobs:
+    """By way of `s3`."""
+    return S3Blobs(s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
 
 
 @pytest.fixture

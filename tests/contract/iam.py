@@ -1,7 +1,6 @@
 """An account that asks IAM, with a user for each tier who has that tier's policy and no other."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ from bench import emulators
 from facefleet.backends.aws.account.policies import Account, names, rendered
 from facefleet.settings import Settings
 
-from .conftest import aws
-
 POLICIES = Path(__file__).parents[2] / "deploy" / "policies"
 TIERS = ("web", "worker", "controller", "operator")
 ACCOUNT = Account(id="000000000000", region=emulators.REGION, launch_template_id="lt-0abc")
-ROOT = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+ROOT = emulators.KEYS
 SERVICES = ("sqs", "s3", "dynamodb", "ec2", "iam", "sts")
 
 
@@ -45,16 +42,8 @@ class Place:
         return {"AWS_DEFAULT_REGION": emulators.REGION} | endpoints | dict(self.keys[tier])
 
 
-@contextmanager
-def asking_iam() -> Iterator[str]:
-    """A server's address. It asks IAM of everybody but the account's root, whose key is its own."""
-    with emulators.store({"AUTH": "true", "TLS_IN_FRONT": "1"} | ROOT) as emulator:
-        yield emulator.url
-
-
-def place_at(server: str, folder: Path) -> Place:
-    """With names and users that no other test shares; nothing stands yet but an instance of another fleet."""
-    settings = aws(folder)
+def place_at(server: str, settings: Settings) -> Place:
+    """With users of its own; nothing stands yet but an instance of another fleet."""
     place = Place(server, settings, {"root": ROOT})
     users = {tier: user(place.client("root", "iam"), tier, settings) for tier in TIERS}
     return replace(place, keys={"root": ROOT, **users}, foreign=foreign_instance(place))
@@ -74,5 +63,7 @@ def user(iam: Any, tier: str, settings: Settings) -> dict[str, str]:
 
 def foreign_instance(place: Place) -> str:
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "facefleet:fleet", "Value": "another"}]}]
-    run = place.client("root", "ec2").run_instances(ImageId="ami-1", MinCount=1, MaxCount=1, TagSpecifications=tags)
+    run = place.client("root", "ec2").run_instances(
+        ImageId=emulators.IMAGE, MinCount=1, MaxCount=1, TagSpecifications=tags
+    )
     return str(run["Instances"][0]["InstanceId"])

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from bench.emulators import Emulator
-from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.blobs import S3Blobs
-from facefleet.backends.aws.clients import connect_clients
 from facefleet.errors import Conflict, NotFound, ServiceError, Unavailable
 from facefleet.settings import Settings
 
@@ -23,15 +21,8 @@ ERROR_IN_A_BATCH = b"""<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-
 
 
 @pytest.fixture
-def s3(settings: Settings) -> Any:
-    clients = connect_clients()
-    ensure(clients, settings)
-    return clients.s3
-
-
-@pytest.fixture
-def blobs(s3: Any, settings: Settings) -> S3Blobs:
-    return S3Blobs(s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
+def blobs(s3_blobs: S3Blobs) -> S3Blobs:
+    return s3_blobs
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.blobs import S3Blobs
-from facefleet.backends.aws.clients import connect_clients
 from facefleet.errors import Unavailable
 from facefleet.settings import Settings
 
@@ -22,15 +20,8 @@ MB = 1 << 20
 
 
 @pytest.fixture
-def s3(settings: Settings) -> Any:
-    clients = connect_clients()
-    ensure(clients, settings)
-    return clients.s3
-
-
-@pytest.fixture
-def blobs(s3: Any, settings: Settings) -> S3Blobs:
-    return S3Blobs(s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
+def blobs(s3_blobs: S3Blobs) -> S3Blobs:
+    return s3_blobs
 
 
 def test_a_large_file_goes_in_parts_and_arrives_whole(blobs: S3Blobs, s3: Any, settings: Settings) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from services import until
 
 from bench.emulators import Emulator
 from facefleet.backends.aws.fleet import Ec2Fleet
 from facefleet.errors import Conflict, NoCapacity, Throttled, Unavailable
 from facefleet.model import InstanceState, Start
 
-from .amazon import WORKER, Account, a_token, resting, running, until
+from .amazon import WORKER, Account, a_token, resting, running
 from .workers import Diary, await_none, launch, states
 
 RUNNING, STOPPED = InstanceState.RUNNING, InstanceState.STOPPED

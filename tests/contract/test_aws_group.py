@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from services import until
 
 from bench.emulators import Emulator
 from facefleet.backends.aws.group import GroupFleet
 from facefleet.errors import NoCapacity, Throttled, Unavailable
 from facefleet.model import InstanceState
 
-from .amazon import Account, a_token, until
+from .amazon import Account, a_token
 from .workers import states
 
 RUNNING = InstanceState.RUNNING

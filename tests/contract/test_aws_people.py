@@ -10,7 +10,7 @@ import pytest
 from bench import emulators
 from facefleet.backends.aws import people as module
 from facefleet.backends.aws import people_items
-from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.people import DynamoPeople
 from facefleet.backends.aws.people_items import MAX_ITEM_BYTES, MAX_KEY_BYTES
 from facefleet.errors import NotFound, TooLarge
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.parametrize("settings", ["aws"], indirect=True)
 
 
 @pytest.fixture
-def client(settings: Settings) -> Any:
-    return connect_clients().dynamodb
+def client(clients: Clients) -> Any:
+    return clients.dynamodb
 
 
 def put(people: DynamoPeople, *ids: str) -> list[Person]:

@@ -12,7 +12,7 @@ from botocore.httpsession import URLLib3Session
 
 from facefleet.backends.aws import dynamo, people_items
 from facefleet.backends.aws import people as module
-from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.people import DynamoPeople
 from facefleet.errors import Unavailable
 from facefleet.model import Changes, Person
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.parametrize("settings", ["aws"], indirect=True)
 
 
 @pytest.fixture
-def client(settings: Settings) -> Any:
+def client(clients: Clients) -> Any:
     """A real one, in whose calls a test may meddle."""
-    return connect_clients().dynamodb
+    return clients.dynamodb
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from facefleet.backends import connect
-from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.queue import SqsQueue
 from facefleet.backends.aws.replies import ALIVE_AT, GONE_AFTER
 from facefleet.errors import NotFound, TooLarge, Unavailable
@@ -29,8 +29,8 @@ with backend.open_replies() as own:
 
 
 @pytest.fixture
-def sqs(settings: object) -> Any:
-    return connect_clients().sqs
+def sqs(clients: Clients) -> Any:
+    return clients.sqs
 
 
 def url_of(queue: Queue) -> str:

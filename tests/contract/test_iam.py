@@ -4,35 +4,14 @@
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 
-from facefleet.backends.aws.account.resources import ensure
-from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.faults import DENIED, code_of
 
-from .iam import ACCOUNT, TIERS, Place, asking_iam, place_at
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with asking_iam() as url:
-        yield url
-
-
-@pytest.fixture
-def place(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Made by the operator, under the operator's policy."""
-    place = place_at(server, tmp_path)
-    for name, value in place.env("operator").items():
-        monkeypatch.setenv(name, value)
-    ensure(connect_clients(), place.settings)
-    return place
-
+from .iam import ACCOUNT, TIERS, Place
 
 Call = Callable[[Callable[[str], Any], Place], object]
 ROWS: list[tuple[str, frozenset[str], Call]] = []
@@ -221,14 +200,14 @@ def is_allowed(place: Place, tier: str, call: Call) -> bool:
     return True
 
 
-def test_who_may_call_what_is_as_the_table_says(place: Place) -> None:
+def test_who_may_call_what_is_as_the_table_says(guarded: Place) -> None:
     lines, wrong = [f"| call | {' | '.join(TIERS)} |", f"|---|{'---|' * len(TIERS)}"], []
-    place.client("root", "sqs").create_queue(QueueName="somebody-elses")
-    place.client("root", "s3").create_bucket(Bucket="somebody-elses")
+    guarded.client("root", "sqs").create_queue(QueueName="somebody-elses")
+    guarded.client("root", "s3").create_bucket(Bucket="somebody-elses")
     for call, tiers, how in ROWS:
-        allowed = {tier for tier in TIERS if is_allowed(place, tier, how)}
+        allowed = {tier for tier in TIERS if is_allowed(guarded, tier, how)}
         lines.append(f"| {call} | {' | '.join('yes' if tier in allowed else 'no' for tier in TIERS)} |")
         wrong += [f"{tier}: {call}" for tier in sorted(allowed ^ tiers)]
     sys.stdout.write("\n".join(["", *lines, ""]))
     assert wrong == []
-    assert is_allowed(place, "root", ROWS[0][2]), "it is the policies that refuse"
+    assert is_allowed(guarded, "root", ROWS[0][2]), "it is the policies that refuse"

@@ -1,7 +1,7 @@
 """Each tier's real code at its normal work, under its own policy, with IAM enforced by the server."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,40 +15,24 @@ from controller.workers import forget_silent, heartbeats
 from facefleet import answers, keys, wire
 from facefleet.backends import connect
 from facefleet.backends.aws.account.probes import is_denial, outcome, probes
-from facefleet.backends.aws.account.resources import Verb, apply, ensure, plan, removal
+from facefleet.backends.aws.account.resources import Verb, apply, plan, removal
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.model import Box, Face, Heartbeat, Job, JobKind, Person, Photo, Result, WorkerState
 from facefleet.people import update
 from facefleet.ports import Backend
 from web_tier.erasure import erase_everybody, erase_person, purge
 
-from .iam import Place, asking_iam, place_at
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with asking_iam() as url:
-        yield url
+from .iam import Place
 
 
 @pytest.fixture
-def place(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Made by the operator, under the operator's policy."""
-    place = place_at(server, tmp_path)
-    for name, value in place.env("operator").items():
-        monkeypatch.setenv(name, value)
-    ensure(connect_clients(), place.settings)
-    return place
-
-
-@pytest.fixture
-def as_tier(place: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Backend]:
+def as_tier(guarded: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Backend]:
     """`as_tier("worker")`: the backend as that tier opens it, with its own credentials."""
 
     def open_it(tier: str) -> Backend:
-        for name, value in place.env(tier).items():
+        for name, value in guarded.env(tier).items():
             monkeypatch.setenv(name, value)
-        return connect(place.settings)
+        return connect(guarded.settings)
 
     return open_it
 
@@ -60,13 +44,13 @@ def a_job(**changes: Any) -> Job:
     return replace(Job("job-1", JobKind.RECOGNISE, "a.jpg", time.time(), image=b"jpeg"), **changes)
 
 
-def test_an_operator_sets_up_and_sees_that_all_is_fine_and_removes_it(place: Place) -> None:
+def test_an_operator_sets_up_and_sees_that_all_is_fine_and_removes_it(guarded: Place) -> None:
     clients = connect_clients()
-    place.client("root", "s3").put_object(Bucket=place.settings.state_bucket, Key="photos/paul/1")
-    place.client("root", "sqs").create_queue(QueueName=f"{place.settings.response_queue}-host-1")
-    assert {step.verb for step in plan(clients, place.settings)} == {Verb.FINE}
-    apply(removal(clients, place.settings, people=True))
-    assert {step.verb for step in plan(clients, place.settings)} == {Verb.MAKE}
+    guarded.client("root", "s3").put_object(Bucket=guarded.settings.state_bucket, Key="photos/paul/1")
+    guarded.client("root", "sqs").create_queue(QueueName=f"{guarded.settings.response_queue}-host-1")
+    assert {step.verb for step in plan(clients, guarded.settings)} == {Verb.FINE}
+    apply(removal(clients, guarded.settings, people=True))
+    assert {step.verb for step in plan(clients, guarded.settings)} == {Verb.MAKE}
 
 
 def test_a_job_goes_its_way_with_each_tier_under_its_own_policy(as_tier: Callable[[str], Backend]) -> None:
@@ -132,7 +116,7 @@ def test_the_web_tier_proves_itself_ready_and_purges(as_tier: Callable[[str], Ba
 
 
 def test_the_controller_leads_answers_for_dead_letters_forgets_and_tidies(
-    as_tier: Callable[[str], Backend], place: Place
+    as_tier: Callable[[str], Backend], guarded: Place
 ) -> None:
     web, controller = as_tier("web"), as_tier("controller")
     store = Store(controller.blobs, "here", time.time)
@@ -141,8 +125,8 @@ def test_the_controller_leads_answers_for_dead_letters_forgets_and_tidies(
     store.leave(Ledger())
     controller.blobs.put(keys.FLEET_STATUS, b"{}")
     assert controller.requests.depth().backlog >= 0
-    dead = f"{place.settings.request_queue}-dead"
-    root = place.client("root", "sqs")
+    dead = f"{guarded.settings.request_queue}-dead"
+    root = guarded.client("root", "sqs")
     with web.open_replies() as replies:
         job = a_job(id="job-3", reply_to=replies.name)
         root.send_message(QueueUrl=root.get_queue_url(QueueName=dead)["QueueUrl"], MessageBody=wire.dump_job(job))
@@ -158,11 +142,11 @@ def test_the_controller_leads_answers_for_dead_letters_forgets_and_tidies(
 
 @pytest.mark.parametrize("tier", ["web", "worker", "controller"])
 def test_a_check_up_finds_each_tier_allowed_what_it_needs_and_another_tier_not(
-    as_tier: Callable[[str], Backend], place: Place, tier: str
+    as_tier: Callable[[str], Backend], guarded: Place, tier: str
 ) -> None:
     as_tier(tier)
     # What EC2 allows is judged elsewhere.
-    asked = [probe for probe in probes(connect_clients(), place.settings) if probe.service != "ec2"]
+    asked = [probe for probe in probes(connect_clients(), guarded.settings) if probe.service != "ec2"]
     denied = [probe for probe in asked if is_denial(outcome(probe))]
     assert [probe.what for probe in denied if probe.tier == tier] == []
     assert {probe.tier for probe in denied} == {"web", "worker", "controller"} - {tier}

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import requests
 
+from bench.local import free_port
 from facefleet.backends import connect
 from facefleet.ports import Backend
 from facefleet.settings import Settings
@@ -32,12 +32,6 @@ def until(what: Callable[[], Any], *, seconds: float = PATIENCE, say: str = "") 
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {say or what}"
         time.sleep(0.05)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:

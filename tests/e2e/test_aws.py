@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.on_aws import UP, OnAws, awaited, service_on_aws
+from bench.local import awaited
+from bench.on_aws import UP, OnAws, service_on_aws
 from bench.storm import measure
 from bench.uploads import Upload, bursts, post
 from facefleet import keys

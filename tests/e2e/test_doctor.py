@@ -14,15 +14,13 @@ from bench import emulators
 
 pytestmark = pytest.mark.slow
 
-ROOT = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-
 
 @pytest.fixture(scope="module")
 def env() -> Iterator[dict[str, str]]:
     """Servers for all that it asks; who is nobody is refused."""
-    with emulators.store({"AUTH": "true", "TLS_IN_FRONT": "1"} | ROOT) as store, emulators.cloud() as cloud:
-        ec2 = boto3.client("ec2", endpoint_url=cloud.url, region_name="us-east-1", **keys(ROOT))
-        data = {"ImageId": "ami-12c6146b", "InstanceType": "t3.medium"}
+    with emulators.store(asks_iam=True) as store, emulators.cloud() as cloud:
+        ec2 = boto3.client("ec2", endpoint_url=cloud.url, region_name="us-east-1", **keys(emulators.KEYS))
+        data = {"ImageId": emulators.IMAGE, "InstanceType": "t3.medium"}
         ec2.create_launch_template(LaunchTemplateName="facefleet-worker", LaunchTemplateData=data)
         quotas = {"AWS_ENDPOINT_URL_SERVICE_QUOTAS": cloud.url}
         yield {"FACEFLEET_BACKEND": "aws"} | dict(store.env) | dict(cloud.env) | quotas
@@ -91,7 +89,7 @@ def test_it_leaves_nothing_behind(account: Service) -> None:
 def everything(account: Service) -> tuple[list[str], list[Any], int]:
     def client(service: str) -> Any:
         url = account.settings["AWS_ENDPOINT_URL_S3"]
-        return boto3.client(service, endpoint_url=url, region_name="us-east-1", **keys(ROOT))
+        return boto3.client(service, endpoint_url=url, region_name="us-east-1", **keys(emulators.KEYS))
 
     buckets = [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]]
     versions = [client("s3").list_object_versions(Bucket=name).get("Versions", []) for name in buckets]
@@ -130,7 +128,7 @@ def test_a_service_that_does_not_answer_is_wrong_and_keeps_nobody_from_the_rest(
 
 def test_a_tier_that_lacks_a_permission_is_told_which_and_where_it_stands(account: Service) -> None:
     url = account.settings["AWS_ENDPOINT_URL_IAM"]
-    iam = boto3.client("iam", endpoint_url=url, region_name="us-east-1", **keys(ROOT))
+    iam = boto3.client("iam", endpoint_url=url, region_name="us-east-1", **keys(emulators.KEYS))
     policy = {"Effect": "Allow", "Action": ["sqs:*", "s3:*"], "Resource": "*"}
     iam.create_user(UserName="half")
     document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})

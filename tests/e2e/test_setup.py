@@ -41,8 +41,7 @@ def client(account: Service, service: str) -> Any:
         service,
         endpoint_url=account.settings["AWS_ENDPOINT_URL_S3"],
         region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",  # noqa: S106  # an emulator's
+        **{name.lower(): key for name, key in emulators.KEYS.items()},
     )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from services import Service, free_port, until
+from services import Service, until
 
-from bench.emulators import Emulator, cloud, store
+from bench.emulators import IMAGE, Emulator, cloud, store
+from bench.local import free_port
 from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.settings import Settings
@@ -19,9 +20,7 @@ from .nspawn import PACKAGES, PROJECT, Machine
 HOME = "/opt/facefleet"
 ENV = "etc/facefleet/facefleet.env"
 UNITS = ("facefleet-web.service", "facefleet-controller.service", "facefleet-workers.target")
-WORKERS = tuple(f"facefleet-worker@{core}.service" for core in sorted(range(len(os.sched_getaffinity(0)))))
-
-
+WORKERS = tuple(f"facefleet-worker@{core}.service" for core in range(len(os.sched_getaffinity(0))))
 #: What EC2 would call the machine.
 INSTANCE = "i-0123456789abcdef0"
 
@@ -37,8 +36,8 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    port, cap = free_port(), {"FACEFLEET_MAX_INSTANCES": "1"}
-    ours = {"FACEFLEET_BACKEND": request.param, "FACEFLEET_PORT": str(port), **cap}
+    port = free_port()
+    ours = {"FACEFLEET_BACKEND": request.param, "FACEFLEET_PORT": str(port), "FACEFLEET_MAX_INSTANCES": "1"}
     if request.param == "embedded":
         yield Place(port, ours)
         return
@@ -55,7 +54,7 @@ def set_up(env: dict[str, str]) -> None:
             own.setenv(name, value)
         settings, clients = Settings.from_env(env), connect_clients()
         ensure(clients, settings)
-        image = {"ImageId": "ami-12345678", "InstanceType": "t3.medium"}
+        image = {"ImageId": IMAGE, "InstanceType": "t3.medium"}
         clients.ec2.create_launch_template(LaunchTemplateName=settings.launch_template, LaunchTemplateData=image)
 
 
