@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -21,6 +22,7 @@ from facefleet.backends.embedded.fleet import ProcessFleet
 from facefleet.ports import Backend, Blobs, Fleet, People, Queue
 from facefleet.settings import Settings, env_name
 
+from .bare import make_bare
 from .iam import Place, place_at
 from .workers import NAME, Diary, command
 
@@ -106,6 +108,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return BACKENDS[request.param](tmp_path)
 
 
+@cache
+def own_clients(url: str) -> Clients:
+    """The tests' own, once for each server: boto3 takes a quarter of a second to make them."""
+    return connect_clients()
+
+
 @pytest.fixture
 def open_backend(settings: Settings) -> OpenBackend:
     """`open_backend(visibility_timeout=0.2)`: the test's place; opened again, it is the same one for a newcomer."""
@@ -117,8 +125,7 @@ def open_backend(settings: Settings) -> OpenBackend:
         changed = replace(settings, **changes)
         with making:
             if changed.backend == "aws" and changed not in made:
-                # As `facefleet setup` does, before anybody connects.
-                ensure(connect_clients(), changed)
+                make_bare(own_clients(os.environ["AWS_ENDPOINT_URL_SQS"]), changed)
                 made.add(changed)
         return connect(changed)
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from hypothesis import HealthCheck, settings
+import hypothesis
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from facefleet.model import Depth, Message
 from facefleet.ports import Backend
+from facefleet.settings import Settings
 
 from .conftest import OpenBackend
 
@@ -123,13 +125,20 @@ class QueueBesideModel(RuleBasedStateMachine):
         assert letters == self.dead_bodies
 
 
-def test_the_queue_does_what_its_model_does(open_backend: OpenBackend) -> None:
+#: Of what is tried on one machine, less over a socket, where each step is a call.
+EXAMPLES = {"embedded": 40, "aws": 12}
+
+
+def test_the_queue_does_what_its_model_does(open_backend: OpenBackend, settings: Settings) -> None:
     def fresh() -> Backend:
         return open_backend(request_queue=f"q{uuid4().hex}", visibility_timeout=600.0, max_receives=MAX_RECEIVES)
 
     run_state_machine_as_test(
         lambda: QueueBesideModel(fresh),
-        settings=settings(
-            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        settings=hypothesis.settings(
+            max_examples=EXAMPLES[settings.backend],
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
