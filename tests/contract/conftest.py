@@ -11,6 +11,7 @@ from threading import Event, Lock
 from typing import Any
 from uuid import uuid4
 
+import botocore.session
 import pytest
 
 from bench import emulators
@@ -108,10 +109,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return BACKENDS[request.param](tmp_path)
 
 
-@cache
-def own_clients(url: str) -> Clients:
-    """The tests' own, once for each server: boto3 takes a quarter of a second to make them."""
-    return connect_clients()
+@pytest.fixture(scope="session", autouse=True)
+def models_read_once() -> Iterator[None]:
+    """Of each service's model boto3 reads megabytes for each session: that is most of what a test here would take."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def open_backend(settings: Settings) -> OpenBackend:
         changed = replace(settings, **changes)
         with making:
             if changed.backend == "aws" and changed not in made:
-                make_bare(own_clients(os.environ["AWS_ENDPOINT_URL_SQS"]), changed)
+                make_bare(connect_clients(), changed)
                 made.add(changed)
         return connect(changed)
 
