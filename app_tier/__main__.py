@@ -54,6 +54,12 @@ def heed_notices(machine: Machine, stop: threading.Event) -> None:
         stop.wait(NOTICE_EVERY)
 
 
+def ask(backend: Backend, pulse: Pulse) -> None:
+    """Raises `Unavailable` while people cannot be read, or no blob written."""
+    backend.people.version()
+    pulse.tell()
+
+
 def run(backend: Backend, settings: Settings, id: str, stop: threading.Event) -> None:
     keeper = Keeper(backend.people, backend.blobs)
     keeper.refresh()
@@ -67,7 +73,14 @@ def run(backend: Backend, settings: Settings, id: str, stop: threading.Event) ->
     )
     process = Processor(recogniser, backend.people, backend.blobs)
     worker = Worker(
-        backend.requests, backend.replies, backend.blobs, process, pulse, idle=keeper.tidy, stands=process.stands
+        backend.requests,
+        backend.replies,
+        backend.blobs,
+        process,
+        pulse,
+        idle=keeper.tidy,
+        stands=process.stands,
+        probe=lambda: ask(backend, pulse),
     )
     with pulse.beating(stop):
         supervision.ready()

@@ -1,5 +1,6 @@
 """Doing what was planned: each launch and each start is saved before it is asked for, and asked for until answered."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,9 @@ from facefleet.ports import Fleet
 Save = Callable[[Ledger], None]
 #: Intents by name, each with its answer; None for one that came to nothing.
 Answers = dict[str, Intent | None]
+OfEach = dict[str, Answer]
+#: A stopped instance that so many starts in a row have not brought up is left alone: one whose key is gone, say.
+MOST_REFUSALS = 3
 
 
 class Actor:
@@ -42,7 +46,9 @@ class Actor:
         self._tried = {intent.name for intent in ledger.intents}
         self._ended: dict[str, float] = {}
         self._retired: dict[str, float] = {}
-        #: When those that are listed as running on were first told to drain.
+        #: How often in a row nobody knew what came of asking this one alone.
+        self._refusals: Counter[str] = Counter()
+        #: When those that are listed as running on were first told to drain, whether they could be or not.
         self.draining_since: dict[str, float] = {}
 
     def dismissed(self, ledger: Ledger, ids: Iterable[str], now: float) -> Ledger:
@@ -86,8 +92,9 @@ class Actor:
 
     def end(self, ids: Iterable[str], now: float) -> None:
         due = [id for id in ids if now - self._ended.get(id, -END_EVERY) >= END_EVERY]
-        if due and self.calls.ask("end", lambda: self._fleet.end(due), now)[0] is Answer.DONE:
-            self._ended |= dict.fromkeys(due, now)
+        if due:
+            answers = self._ask_of("end", self._fleet.end, due, now)
+            self._ended |= {id: now for id, answer in answers.items() if answer is Answer.DONE}
 
     def retire(self, listed: Iterable[Instance], ledger: Ledger, now: float) -> None:
         """Asks those that are to go, and those again that do not seem to have heard it."""
@@ -97,10 +104,22 @@ class Actor:
             for one in listed
             if one.state in UP and members[one.id].going_since and now - self._retired.get(one.id, -lag) >= lag
         ]
-        if due and self.calls.ask("retire", lambda: self._fleet.retire(due), now)[0] is Answer.DONE:
-            self._retired |= dict.fromkeys(due, now)
-            for id in due:
+        for id, answer in (self._ask_of("retire", self._fleet.retire, due, now) if due else {}).items():
+            if answer is Answer.DONE:
+                self._retired[id] = now
+            if answer not in (Answer.WAITS, Answer.THROTTLED):
+                # One that cannot be stopped is ended once its time is over.
                 self.draining_since.setdefault(id, now)
+
+    def _ask_of(self, verb: str, call: Callable[[list[str]], object], ids: Iterable[str], now: float) -> OfEach:
+        """Those last that were refused lately: they keep nobody else waiting."""
+        answers = self.calls.ask_of(verb, call, sorted(dict.fromkeys(ids), key=lambda id: self._refusals[id]), now)
+        for id, answer in answers.items():
+            if answer is Answer.UNKNOWN:
+                self._refusals[id] += 1
+            elif answer is Answer.DONE:
+                del self._refusals[id]
+        return answers
 
     def come(self, ledger: Ledger, save: Callable[[Ledger, Ledger], Ledger], now: float) -> Ledger:
         """Asks for what nobody has answered yet; where an offer has no capacity, for as many of the next one."""
@@ -129,17 +148,10 @@ class Actor:
         return replace(ledger, intents=intents, attempts=attempts), lacking
 
     def _started(self, intents: Sequence[Intent], now: float) -> Answers:
-        """All at once: of one call EC2 makes as much as of twenty. Where that fails, each, to know which one it was."""
+        """All at once: of one call EC2 makes as much as of twenty."""
         asked, answers = self._asked(intents)
-        if len(asked) > 1:
-            ids = [intent.id for intent in asked]
-            reply = self.calls.ask("start", lambda: self._fleet.start(ids), now)
-            if reply[0] not in (Answer.NO_CAPACITY, Answer.USED_UP):
-                return answers | {intent.name: self._answered(intent, reply, now) for intent in asked}
-        for intent in asked:
-            reply = self.calls.ask("start", partial(self._fleet.start, [intent.id]), now)
-            answers[intent.name] = self._answered(intent, reply, now)
-        return answers
+        came = self._ask_of("start", self._fleet.start, [intent.id for intent in asked], now) if asked else {}
+        return answers | {i.name: self._answered(i, (came[i.id], None), now) for i in asked}
 
     def _launched(self, intents: Sequence[Intent], now: float) -> Answers:
         answers: Answers = {}
@@ -168,6 +180,11 @@ class Actor:
             if answer is Answer.NO_CAPACITY or intent.start is Start.POOL:
                 self.exclusions = {**self.exclusions, _kind(intent): now + EXCLUDED_FOR}
             return None
+        if intent.start is Start.POOL and self._refusals[intent.id] >= MOST_REFUSALS:
+            # It may have been started all the same: the list says whether it was, once it has settled.
+            del self._refusals[intent.id]
+            self.exclusions = {**self.exclusions, intent.id: now + EXCLUDED_FOR}
+            return replace(intent, answered_at=now)
         return intent
 
     def forget_times(self) -> None:
@@ -181,6 +198,8 @@ class Actor:
         for known in (self._ended, self._retired, self.draining_since):
             for id in [id for id in known if id not in members or not members[id].going_since]:
                 del known[id]
+        for id in self._refusals.keys() - members.keys():
+            del self._refusals[id]
         if not ledger.intents:
             self._tried.clear()
 

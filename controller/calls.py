@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from types import NoneType
 
 from controller.backoff import Backoff, Chance
 from facefleet.errors import Conflict, NoCapacity, ServiceError, Throttled
@@ -23,10 +25,23 @@ class Answer(StrEnum):
     USED_UP = "used up"
     #: It may have been done, or not: to be asked again.
     UNKNOWN = "unknown"
+    #: To be asked again, less often; it says nothing of what was asked for.
+    THROTTLED = "throttled"
     #: Nobody was asked: the verb waits.
     WAITS = "waits"
 
 
+#: What an error says. Any other leaves it open whether it was done.
+MEANINGS: tuple[tuple[type, Answer], ...] = (
+    (NoneType, Answer.DONE),
+    (NoCapacity, Answer.NO_CAPACITY),
+    (Throttled, Answer.THROTTLED),
+    (Conflict, Answer.USED_UP),
+)
+#: After these the verb waits; the others are answers, which the fleet was well enough to give.
+FAILURES = (Answer.UNKNOWN, Answer.THROTTLED)
+#: Of several asked one by one so many fail before the others wait for the next time.
+MOST_FAILURES = 2
 #: What came of a call, and what it returned.
 Reply = tuple[Answer, object]
 
@@ -35,6 +50,10 @@ Reply = tuple[Answer, object]
 class Outcome:
     value: object = None
     error: Exception | None = None
+
+    @property
+    def answer(self) -> Answer:
+        return next((answer for kind, answer in MEANINGS if isinstance(self.error, kind)), Answer.UNKNOWN)
 
 
 class Calls:
@@ -57,51 +76,79 @@ class Calls:
 
     def ask_all(self, verb: str, calls: Sequence[Call], now: float) -> list[Reply]:
         """What came of each and what it returned, in their order; all are asked at the same time, or none."""
-        if verb in self.backoffs and now < self.backoffs[verb].until:
+        if not self._may_ask(verb, now):
             return [(Answer.WAITS, None)] * len(calls)
+        outcomes = [_outcome(calls[0])] if len(calls) == 1 else _outcomes(calls)
+        self._conclude(verb, outcomes, now)
+        return [(outcome.answer, outcome.value) for outcome in outcomes]
+
+    def ask_of(
+        self, verb: str, call: Callable[[list[str]], object], ids: Sequence[str], now: float
+    ) -> dict[str, Answer]:
+        """What came of asking it of all of them together; where that is refused, of each, to know which one it was."""
+        if not self._may_ask(verb, now):
+            return dict.fromkeys(ids, Answer.WAITS)
+        together = _outcome(partial(call, list(ids)))
+        if len(ids) == 1 or together.answer in (Answer.DONE, Answer.THROTTLED):
+            self._conclude(verb, [together], now)
+            return dict.fromkeys(ids, together.answer)
+        self._count(verb, together)
+        outcomes = self._one_by_one(call, ids)
+        self._conclude(verb, list(outcomes.values()), now)
+        return {id: outcomes[id].answer if id in outcomes else Answer.WAITS for id in ids}
+
+    def _one_by_one(self, call: Callable[[list[str]], object], ids: Sequence[str]) -> dict[str, "Outcome"]:
+        """Each, until several fail: a cloud that does not answer at all would hold the tick up for every one."""
+        outcomes: dict[str, Outcome] = {}
+        failures = 0
+        for id in ids:
+            if not self._may_lead():
+                break
+            outcome = outcomes[id] = _outcome(partial(call, [id]))
+            failures += outcome.answer is Answer.UNKNOWN
+            if outcome.answer is Answer.THROTTLED or failures == MOST_FAILURES:
+                break
+        return outcomes
+
+    def _may_ask(self, verb: str, now: float) -> bool:
+        return not (verb in self.backoffs and now < self.backoffs[verb].until) and self._may_lead()
+
+    def _may_lead(self) -> bool:
+        """Raises `Conflict` if another controller leads; False where nobody can tell."""
         try:
             self._assure()
         except Conflict:
             raise
         except ServiceError as e:
             self.note(e)
-            return [(Answer.WAITS, None)] * len(calls)
-        outcomes = [_outcome(calls[0])] if len(calls) == 1 else _outcomes(calls)
-        done = sum(outcome.error is None for outcome in outcomes)
-        if done:
-            self.done[verb] += done
-            self.backoffs = {other: backoff for other, backoff in self.backoffs.items() if other != verb}
-        # Failures last: whatever else was done, the verb waits then.
-        return [self._read(verb, outcome, now) for outcome in outcomes]
+            return False
+        return True
 
-    def _read(self, verb: str, outcome: "Outcome", now: float) -> Reply:
-        error = outcome.error
-        if error is None:
-            return Answer.DONE, outcome.value
-        if isinstance(error, NoCapacity):
-            return self._refused(verb, error, Answer.NO_CAPACITY), None
-        if isinstance(error, Conflict):
-            return self._refused(verb, error, Answer.USED_UP), None
-        self._wait(verb, error, now)
-        return Answer.UNKNOWN, None
+    def _conclude(self, verb: str, outcomes: Sequence["Outcome"], now: float) -> None:
+        """Calls of one moment that fail are one failure: whatever the others did, the verb waits then."""
+        for outcome in outcomes:
+            self._count(verb, outcome)
+        failed = [outcome for outcome in outcomes if outcome.answer in FAILURES]
+        if failed:
+            self.backoffs = {**self.backoffs, verb: self.backoffs.get(verb, Backoff()).failed(now, self._chance)}
+            pause = self.backoffs[verb].until - now
+            log.warning("%s waits for %.1f s: %d of %d calls failed", verb, pause, len(failed), len(outcomes))
+        elif outcomes and verb in self.backoffs:
+            self.backoffs = {other: backoff for other, backoff in self.backoffs.items() if other != verb}
 
     def note(self, error: ServiceError) -> None:
         """Counts it; what it means for the fleet, the reason says."""
         log.debug("%s", error)
         self.errors[error.code] += 1
 
-    def _refused(self, verb: str, error: ServiceError, answer: Answer) -> Answer:
-        log.warning("%s: %s", verb, error)
-        self.errors[error.code] += 1
-        return answer
-
-    def _wait(self, verb: str, error: Exception, now: float) -> None:
+    def _count(self, verb: str, outcome: "Outcome") -> None:
+        error = outcome.error
+        if error is None:
+            self.done[verb] += 1
+            return
         known = error if isinstance(error, ServiceError) else None
         self.errors[known.code if known else "unknown"] += 1
-        backoff = self.backoffs.get(verb, Backoff()).failed(now, self._chance)
-        self.backoffs = {**self.backoffs, verb: backoff}
-        how = "is asked less often" if isinstance(error, Throttled) else "is asked again"
-        log.warning("%s %s, in %.1f s: %s", verb, how, backoff.until - now, error, exc_info=known is None)
+        log.warning("%s: %s", verb, error, exc_info=None if known else error)
 
 
 def _outcome(call: Call) -> Outcome:

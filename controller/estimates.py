@@ -1,6 +1,6 @@
 """What is learned from what was seen: how long instances take to come, how long a job takes, what all of it cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from facefleet.model import Heartbeat, Instance, InstanceState, Start
@@ -52,8 +52,13 @@ class Estimates:
                 pool = pool.seeing(seconds)
         return replace(self, launch=launch, pool=pool)
 
-    def worked(self, before: Mapping[str, Heartbeat], workers: Iterable[Heartbeat]) -> "Estimates":
-        """With what each worker has done since; what one did between its last word and its end, nobody counts."""
+    def worked(
+        self, before: Mapping[str, Heartbeat], workers: Iterable[Heartbeat], crew: Callable[[str], int] = lambda _: 1
+    ) -> "Estimates":
+        """With what each worker has done since; what one did between its last word and its end, nobody counts.
+
+        `crew`: how many work on a worker's instance. Together they take so much less for a job.
+        """
         jobs, seconds = 0, 0.0
         for worker in workers:
             last = before.get(worker.id)
@@ -62,8 +67,9 @@ class Estimates:
             # One that began anew counts from zero again.
             known = last is not None and last.since == worker.since and last.jobs <= worker.jobs
             jobs += worker.jobs - (last.jobs if known and last else 0)
-            seconds += worker.jobs * worker.service_seconds
-            seconds -= last.jobs * last.service_seconds if known and last else 0.0
+            took = worker.jobs * worker.service_seconds
+            took -= last.jobs * last.service_seconds if known and last else 0.0
+            seconds += took / crew(worker.id)
         if jobs <= 0:
             return self
         return replace(self, done=self.done + jobs, service=self.service.seeing(max(0.0, seconds / jobs), jobs))

@@ -49,8 +49,9 @@ def _given_up(job: Job) -> Result:
 
 
 def forget(blobs: Blobs, before: float) -> int:
-    """Deletes images, answers and marks last written before that time; returns how many."""
-    old = [info.key for area in keys.FORGOTTEN for info in blobs.list(area) if info.modified < before]
+    """Deletes images, answers and marks last written before that time, every version of them; returns how many."""
+    found = (info for area in keys.FORGOTTEN for info in blobs.list(area, every_version=True))
+    old = [info.key for info in found if info.modified < before]
     forgotten = sum(blobs.delete(key) for key in old)
     if forgotten:
         log.info("forgot %d images and answers", forgotten)

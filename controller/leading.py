@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,7 +24,7 @@ from controller.wiring import controller_of
 from controller.workers import forget_silent
 from facefleet import supervision
 from facefleet.errors import Conflict
-from facefleet.ports import Backend, Queue
+from facefleet.ports import Backend, Blobs, Queue
 from facefleet.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def lead(
     backend: Backend, settings: Settings, store: Store, ledger: Ledger, arrived: Arrivals, *, finish: bool
 ) -> None:
     """Until told to end; raises `LostLease` if another one leads meanwhile."""
-    tell = teller(backend, store.lease.epoch)
+    tell = teller(backend.blobs, store.lease.epoch, time.time)
     led = Led(controller_of(backend, settings, store.save, tell, ledger, store.assure))
     scheduler = schedule(backend, settings, led)
     scheduler.start()
@@ -97,14 +97,19 @@ def lead(
     store.leave(led.controller.ledger)
 
 
-def teller(backend: Backend, epoch: int) -> Callable[[Status], None]:
+def teller(blobs: Blobs, epoch: int, clock: Callable[[], float]) -> Callable[[Status], None]:
     """What tells a status to whoever asks: as metrics, on the page, to systemd."""
-    board, metrics = Board(backend.blobs, epoch), Metrics(backend.blobs, epoch)
+    board, metrics = Board(blobs, epoch), Metrics(blobs, epoch)
 
     def tell(status: Status) -> None:
-        # The metrics first: they have counted before they write.
-        metrics.tell(status)
-        board.tell(status)
+        # A tick may have waited long for a cloud that does not answer: told with the time at which it began, it
+        # would look as if nobody had told anything since.
+        status = replace(status, at=clock())
+        try:
+            # The metrics first: they have counted before they write.
+            metrics.tell(status)
+        finally:
+            board.tell(status)
         supervision.status(f"leads: {status.desired} wanted, {status.reason}")
 
     return tell

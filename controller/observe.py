@@ -1,6 +1,6 @@
 """Looking, and learning from what is seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from controller.backoff import Chance, FailedStarts
@@ -10,6 +10,7 @@ from controller.policy import Observation, Terms
 from controller.remedies import SILENT_FOR
 from controller.roll import Look, Roll, call_roll
 from controller.steps import Limits
+from controller.workers import by_instance, crews, instance_of
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start
 from facefleet.ports import Fleet
 
@@ -24,7 +25,8 @@ LAGS = 4
 class Observer:
     """What was seen last, and what all looks together taught. `boots`: of those that came to work at the last look.
 
-    `watching_since`: since when nothing kept us from hearing the workers, nor them from being heard.
+    `beats`: what each instance said last. `stopping_since`: since when those that stop are seen to. `watching_since`:
+    since when nothing kept us from hearing the workers, nor them from being heard.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Observer:
         self.listed: Sequence[Instance] = ()
         self.workers: tuple[Heartbeat, ...] = ()
         self.beats: dict[str, Heartbeat] = {}
+        self._words: dict[str, Heartbeat] = {}
+        self._crews: dict[str, int] = {}
         self.boots: tuple[tuple[Start, float], ...] = ()
         self.roll = Roll((), ledger, {})
         self._listed_at: float | None = None
@@ -52,15 +56,19 @@ class Observer:
         self._gone: dict[str, tuple[float, Member]] = {}
         #: When those were seen first whose times lie in the future.
         self._restamped: dict[str, float] = {}
+        self.stopping_since: dict[str, float] = {}
 
     def look(self, ledger: Ledger, now: float) -> Roll:
         """Who is there; raises `ServiceError` where that cannot be read."""
         # Each boot is told once, also where this look comes to nothing.
         self.boots = ()
         self.listed = self._not_after(now, self._fleet.instances())
-        workers = self._voices(now)
-        before, first = self.beats, self._listed_at is None
-        self.beats = self._heard(workers, ledger)
+        stopping = (one.id for one in self.listed if one.state is InstanceState.STOPPING)
+        self.stopping_since = {id: self.stopping_since.get(id, now) for id in stopping}
+        voices, first = self._voices(now), self._listed_at is None
+        workers, before = by_instance(voices), self._words
+        self.beats = _newest(workers, self.beats, ledger)
+        self._words, self._crews = _newest(voices, before, ledger), crews(voices, self._crews)
         self.roll = call_roll(self._as_look(now), ledger)
         # After a pause, a machine that slept with its workers has yet to hear them.
         if self._listed_at is None or not 0 <= now - self._listed_at < SILENT_FOR / 2:
@@ -69,7 +77,7 @@ class Observer:
         self._remember(self.roll, now)
         # Those that others saw at work before us tell nothing of what is done from now on.
         if not first:
-            self.estimates = self.estimates.worked(before, workers)
+            self.estimates = self.estimates.worked(before, voices, lambda id: self._crews[instance_of(id)])
         members = self.roll.ledger.members
         self.workers = tuple(w for w in workers if w.id in members or now - w.at < SHOWN)
         self._learn(self.roll, now)
@@ -78,7 +86,7 @@ class Observer:
     def forget_times(self, now: float) -> None:
         """After the clock was set back."""
         self.bill, self.starts = Bill(self.bill.total), FailedStarts()
-        self._gone, self._listed_at = {}, None
+        self._gone, self._listed_at, self.stopping_since = {}, None, {}
         self.watching_since = now
 
     def observation(self, depth: Depth, instances: tuple[Instance, ...]) -> Observation:
@@ -111,12 +119,16 @@ class Observer:
         """Running instances whose workers said nothing for long, while we listened."""
         if now - self.watching_since <= SILENT_FOR:
             return []
-        members = self.roll.ledger.members
-        # Not one that has just been started again: what it said last, it said in an earlier life.
-        quiet = {
-            id for id, beat in self.beats.items() if now - beat.at > SILENT_FOR and id in members and members[id].heard
-        }
-        return [one.id for one in self.listed if one.id in quiet and one.state is InstanceState.RUNNING]
+        members, since = self.roll.ledger.members, self.watching_since
+        # Not one that has just been started again: what it said last, it said in an earlier life. One that says nothing
+        # since we listen has ended, and taken its heartbeat with it.
+        return [
+            one.id
+            for one in self.listed
+            if one.state is InstanceState.RUNNING
+            and members[one.id].heard
+            and now - (self.beats[one.id].at if one.id in self.beats else since) > SILENT_FOR
+        ]
 
     def _not_after(self, now: float, instances: Sequence[Instance]) -> Sequence[Instance]:
         """The same, without times of the future, which a clock that was set back leaves behind: they count from now."""
@@ -130,18 +142,12 @@ class Observer:
             for one in instances
         ]
 
-    def _heard(self, workers: tuple[Heartbeat, ...], ledger: Ledger) -> dict[str, Heartbeat]:
-        """The newest of each; of a member that says nothing any more, its last."""
-        beats = {worker.id: worker for worker in workers}
-        for id in self.beats.keys() - beats.keys():
-            if id in ledger.members:
-                beats[id] = self.beats[id]
-        return beats
-
     def _voices(self, now: float) -> tuple[Heartbeat, ...]:
-        """The heartbeats; as much as `SHOWN` old while no instance is up, since to read them costs the same then."""
+        """The heartbeats of workers; as much as `SHOWN` old while nobody is up or spoke lately: to read them costs."""
         is_up = any(one.state is not InstanceState.STOPPED for one in self.listed)
-        if is_up or not 0 <= now - self._listened_at < SHOWN:
+        # Workers that no fleet lists, as those started by hand, speak all the same.
+        is_heard = any(now - voice.at < SHOWN for voice in self._voices_heard)
+        if is_up or is_heard or not 0 <= now - self._listened_at < SHOWN:
             self._voices_heard, self._listened_at = self._heartbeats(), now
         return self._voices_heard
 
@@ -179,3 +185,12 @@ class Observer:
         since, least = self.bill.at or now, self._terms.least_bill
         cost = roll.started * least + running_costs(self.listed, since, now, least)
         self.bill = self.bill.adding(cost, now)
+
+
+def _newest(voices: tuple[Heartbeat, ...], before: Mapping[str, Heartbeat], ledger: Ledger) -> dict[str, Heartbeat]:
+    """The newest of each; of a member that says nothing any more, its last."""
+    newest = {voice.id: voice for voice in voices}
+    for id in before.keys() - newest.keys():
+        if instance_of(id) in ledger.members:
+            newest[id] = before[id]
+    return newest

@@ -143,7 +143,8 @@ class Controller:
         members, observer = self.ledger.members, self._observer
         patience = max(self._limits.pending, PATIENCE * max(observer.estimates.boot(kind).mean for kind in Start))
         allowed = Allowed(patience, self._limits.draining)
-        late = overdue(listed, self.ledger, self._actor.draining_since, allowed, observer.watching_since, now)
+        known_since = {**self._actor.draining_since, **observer.stopping_since}
+        late = overdue(listed, self.ledger, known_since, allowed, observer.watching_since, now)
         for id in late:
             if not (members[id].heard or members[id].going_since):
                 observer.gave_up(members[id].asked_at, now)

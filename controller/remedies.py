@@ -9,8 +9,8 @@ from facefleet.model import Instance, InstanceState
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: A worker repeats its heartbeat every five seconds, whatever its image takes: one that misses a dozen is dead.
 SILENT_FOR = 60.0
-#: EC2 takes tens of seconds to stop an instance, and forces it after some minutes.
-STOPPING_FOR = 120.0
+#: Its workers may take 150 s for their last images (`TimeoutStopSec` of their units); EC2 forces none before minutes.
+STOPPING_FOR = 300.0
 #: An instance that was ended and is there all the same is ended again this often.
 END_EVERY = 30.0
 #: A start that takes this many times as long as they use to will not come any more.
@@ -29,27 +29,28 @@ class Allowed:
 def overdue(
     listed: Iterable[Instance],
     ledger: Ledger,
-    draining_since: Mapping[str, float],
+    known_since: Mapping[str, float],
     allowed: Allowed,
     watching_since: float,
     now: float,
 ) -> list[str]:
     """Who is longer in a state than is allowed, by what the list says.
 
-    `draining_since`: of those that were asked to drain and are listed as running on, when they were. Nothing counts of
-    the time before `watching_since`: a laptop that slept did so with its workers.
+    `known_since`: of those that were asked to drain and are listed as running on, when they were; of those that stop,
+    since when they are seen to, as a list may not date it. Nothing counts of the time before `watching_since`: a laptop
+    that slept did so with its workers.
     """
     return [
         one.id
         for one in listed
-        if _is_overdue(one, ledger.members[one.id], draining_since, allowed, watching_since, now)
+        if _is_overdue(one, ledger.members[one.id], known_since.get(one.id), allowed, watching_since, now)
     ]
 
 
 def _is_overdue(
     one: Instance,
     member: Member,
-    draining_since: Mapping[str, float],
+    known_since: float | None,
     allowed: Allowed,
     watching_since: float,
     now: float,
@@ -57,9 +58,11 @@ def _is_overdue(
     if one.state is STOPPED:
         return False
     if one.state is STOPPING:
-        return now - max(one.since, watching_since) > allowed.stopping
+        return now - max(one.since, known_since or 0.0, watching_since) > allowed.stopping
     if one.state is DRAINING:
-        return now - max(one.since, watching_since) > allowed.draining
+        return now - max(one.since, member.going_since, watching_since) > allowed.draining
     if not member.heard:
         return now - max(one.launched_at, member.asked_at, watching_since) > allowed.pending
-    return bool(member.going_since) and now - max(draining_since.get(one.id, now), watching_since) > allowed.draining
+    if not member.going_since or known_since is None:
+        return False
+    return now - max(known_since, watching_since) > allowed.draining

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.ledger import Intent, Ledger, Member, used_up
 from controller.policy import UP
-from facefleet.model import Heartbeat, Instance, InstanceState, Start
+from facefleet.model import Heartbeat, Instance, InstanceState, Start, WorkerState
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: `launched_at` of a member whose start is not on the bill yet.
@@ -27,6 +27,11 @@ class Look:
     listed_at: float = 0.0
     absent: Mapping[str, float] = field(default_factory=dict)
     gone: Mapping[str, Member] = field(default_factory=dict)
+
+    @property
+    def drained(self) -> set[str]:
+        """Whose workers say that they drain."""
+        return {id for id, beat in self.beats.items() if beat.state is WorkerState.DRAINING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def _was_heard(look: Look, before: Mapping[str, Member], id: str) -> bool:
 def _listed(look: Look, ledger: Ledger) -> tuple[list[Instance], dict[str, Member]]:
     """Those listed, as a policy sees them, and members that changed by it."""
     seen, news = [], {}
-    members, beats = ledger.members, look.beats
+    members, beats, drained = ledger.members, look.beats, look.drained
     intents = {i.id or i.token: i for i in ledger.intents} | {i.token: i for i in ledger.intents if i.token}
     for one in look.listed:
         member = members.get(one.id)
@@ -84,6 +89,7 @@ def _listed(look: Look, ledger: Ledger) -> tuple[list[Instance], dict[str, Membe
             and one.state is RUNNING
             and not member.going_since
             and member.launched_at == one.launched_at
+            and one.id not in drained
             and not intents
         ):
             seen.append(one)
@@ -106,8 +112,20 @@ def _renewed(one: Instance, member: Member | None, intent: Intent | None, beat: 
     # An old list may show the start before.
     if one.launched_at > member.launched_at:
         member = _begun(one, member, intent)
-    if not member.heard and beat is not None and _is_of_this_start(beat, one):
+    if intent is not None and intent.start is Start.POOL and member.asked_at < intent.asked_at:
+        # It may be listed as on its way up with the time of its last start still.
+        member = replace(member, asked_at=intent.asked_at)
+    return _heeded(one, member, beat if beat is not None and _is_of_this_start(beat, member) else None, now)
+
+
+def _heeded(one: Instance, member: Member, beat: Heartbeat | None, now: float) -> Member:
+    """With what its worker says of itself. One drains unasked, too, when its machine is about to be taken away."""
+    if not member.heard and beat is not None:
         member = replace(member, heard=True)
+    drains = one.state is DRAINING or (beat is not None and beat.state is WorkerState.DRAINING)
+    # One that leaves and never worked stays a start that failed.
+    if drains and member.heard and not member.going_since:
+        member = replace(member, going_since=now)
     return member
 
 
@@ -131,9 +149,10 @@ def _resting(one: Instance, member: Member, intent: Intent | None) -> Member:
     return member if rested == member else rested
 
 
-def _is_of_this_start(beat: Heartbeat, one: Instance) -> bool:
+def _is_of_this_start(beat: Heartbeat, member: Member) -> bool:
     """A worker that was stopped may have left the heartbeat of its last life behind."""
-    return one.start is Start.LAUNCH or beat.at >= one.launched_at
+    begun = max(member.asked_at, member.launched_at)
+    return beat.at >= begun or (member.start is Start.LAUNCH and begun == member.launched_at)
 
 
 def _as_seen(one: Instance, member: Member, intent: Intent | None) -> Instance:

@@ -14,7 +14,9 @@ REPEAT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One tick. `depth`: None where the queue could not be read. `decision`: what was done, in a word.
+    """One tick. `at`: when it looked, or is told. `decision`: what was done, in a word.
+
+    `depth`: None where the queue could not be read.
 
     Counted from the controller's beginning: `errors`, by class; `decisions`; `calls` that were answered, by verb.
     `boots`: seconds of those that came to work since the last tick; `cost`: in the currency of the price.

@@ -1,7 +1,7 @@
-"""What workers say of themselves, from their blobs: one voice for each instance, however many it runs."""
+"""What workers say of themselves, from their blobs; and what an instance is by that, however many it runs."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from controller.remedies import SILENT_FOR
@@ -15,8 +15,8 @@ FORGOTTEN_AFTER = 2 * SILENT_FOR
 
 
 def heartbeats(blobs: Blobs) -> tuple[Heartbeat, ...]:
-    """The newest of each instance, of those, too, that were killed lately."""
-    return by_instance(_of_workers(blobs))
+    """The newest of each worker, of those, too, that were killed lately."""
+    return tuple(_of_workers(blobs))
 
 
 def forget_silent(blobs: Blobs, now: float) -> None:
@@ -27,18 +27,29 @@ def forget_silent(blobs: Blobs, now: float) -> None:
 
 
 def by_instance(workers: Iterable[Heartbeat]) -> tuple[Heartbeat, ...]:
-    """Those of one instance put together: `i-1.0` and `i-1.1` are its two workers, one for each core."""
+    """Those of one instance put together, one worker for each core. What they did is counted worker by worker."""
     of: dict[str, list[Heartbeat]] = defaultdict(list)
     for worker in workers:
-        instance, dot, number = worker.id.rpartition(".")
-        of[instance if dot and number.isdecimal() else worker.id].append(worker)
+        of[instance_of(worker.id)].append(worker)
     return tuple(_together(instance, several) for instance, several in of.items())
+
+
+def instance_of(worker: str) -> str:
+    """`i-1.0` and `i-1.1` run on `i-1`; any other is its instance."""
+    instance, dot, number = worker.rpartition(".")
+    return instance if dot and number.isdecimal() else worker
+
+
+def crews(workers: Iterable[Heartbeat], before: Mapping[str, int]) -> dict[str, int]:
+    """How many workers each instance has; one that ended stays counted as long as others of its instance speak."""
+    counts = Counter(instance_of(worker.id) for worker in workers)
+    return {instance: max(count, before.get(instance, 0)) for instance, count in counts.items()}
 
 
 def _together(instance: str, workers: list[Heartbeat]) -> Heartbeat:
     """As one that does all their jobs, each in the time in which one comes after the other."""
     if len(workers) == 1:
-        return replace(workers[0], id=instance)
+        return workers[0] if workers[0].id == instance else replace(workers[0], id=instance)
     jobs = sum(worker.jobs for worker in workers)
     seconds = sum(worker.jobs * worker.service_seconds for worker in workers)
     return Heartbeat(

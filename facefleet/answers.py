@@ -72,14 +72,17 @@ def named(result: Json) -> set[str]:
 
 
 def erase(blobs: Blobs, result: Json, *, answer: str) -> None:
-    """Deletes the result, its image, and what lies under the file's stem where that is this answer."""
+    """Deletes the result, its image, and what lies, or ever lay, under the file's stem where that is this answer."""
     filename = result["filename"]
     blobs.delete(keys.result(result["id"]))
     blobs.delete(keys.queued(result["id"]))
     # Whatever the name stands for by now: an image less is better than a face that stays.
     blobs.delete(keys.input_image(filename))
-    if found(blobs, keys.answer(filename)) == answer.encode():
+    if found(blobs, keys.answer(filename)) in (None, answer.encode()):
         blobs.delete(keys.answer(filename))
+    else:
+        # Another's by now, as files may be called alike; this one's is perhaps among those before it.
+        blobs.delete_older(keys.answer(filename))
 
 
 def promise(blobs: Blobs, job_id: str) -> None:

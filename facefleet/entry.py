@@ -62,6 +62,11 @@ def log_to(level: str) -> None:
 def quieten() -> None:
     # What Pillow tells of a photo is where and by whom it was taken.
     logging.getLogger("PIL").setLevel(logging.INFO)
+    # At DEBUG these tell all that goes to AWS and comes from there: images, encodings of faces, a role's keys.
+    for library in ("boto3", "botocore", "s3transfer", "urllib3"):
+        logging.getLogger(library).setLevel(logging.INFO)
+    # It warns of each connection beyond those that are kept: a burst makes hundreds, and nothing is wrong.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     # APScheduler tells each tick, twice.
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     # A worker that ends in the middle of a tick asks for another at once, which does no harm.

@@ -66,3 +66,8 @@ def photo(person_id: str, photo_id: str) -> str:
 
 def heartbeat(worker_id: str) -> str:
     return WORKERS + worker_id
+
+
+def loggable(key: str) -> str:
+    """The key, or only its area where the rest is a person's id: a log outlives an erasure."""
+    return PHOTOS if key.startswith(PHOTOS) else key

@@ -64,7 +64,7 @@ class Queue(Protocol):
         """How many messages wait and how many are on lease; on SQS up to a minute old."""
 
     def purge(self) -> int:
-        """Deletes every message, leased ones too; returns how many."""
+        """Deletes every message, leased ones too; returns how many. On SQS not what another process has on lease."""
 
 
 class Blobs(Protocol):
@@ -79,8 +79,14 @@ class Blobs(Protocol):
     def delete(self, key: str) -> bool:
         """Deletes every version; False if there was nothing."""
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
-        """What lies under `area/…`, in no order."""
+    def delete_older(self, key: str) -> None:
+        """Deletes every version but the one that lies there now."""
+
+    def list(self, prefix: str, *, every_version: bool = False) -> Iterator[BlobInfo]:
+        """What lies under `area/…`, in no order.
+
+        `every_version`: also what was deleted by somebody who left its versions there, each key once, by its newest.
+        """
 
     def put_all(self, blobs: Mapping[str, bytes]) -> None:
         """As `put` of each, in this order; together they take little longer than one."""

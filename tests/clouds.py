@@ -49,6 +49,8 @@ class Cloud:
     lags: deque[float] = field(default_factory=deque)
     tokens: dict[str, str] = field(default_factory=dict)
     visible: int = 0
+    #: When each was first asked to go, whatever came of that call.
+    asked_to_go: dict[str, float] = field(default_factory=dict)
     #: When the leases end of jobs whose workers were killed.
     lost: list[float] = field(default_factory=list)
     done: int = 0
@@ -133,12 +135,15 @@ class Cloud:
             machine = ready[pick % len(ready)]
             machine.silent_since = min(machine.silent_since, self.clock.now)
 
+    def notice(self, pick: int) -> None:
+        """The spot price rises: a worker hears that its machine goes, which then does not."""
+        if ready := [m for m in self.machines.values() if m.is_ready]:
+            ready[pick % len(ready)].noticed_at = self.clock.now
+
     def heal(self) -> None:
         """From now on nothing new goes wrong."""
-        self.short.clear()
-        self.flaws.clear()
-        self.boots.clear()
-        self.lags.clear()
+        for drawn in (self.short, self.flaws, self.boots, self.lags):
+            drawn.clear()
 
     def living(self) -> list[Machine]:
         return [m for m in self.machines.values() if not m.gone]
@@ -154,7 +159,8 @@ class Cloud:
 
     def _come_up(self, machine: Machine, start: Start) -> None:
         now = self.clock.now
-        machine.seen = replace(machine.seen, launched_at=now, start=start)
+        machine.seen, machine.noticed_at = replace(machine.seen, launched_at=now, start=start), inf
+        self.asked_to_go.pop(machine.seen.id, None)
         machine.enter(PENDING, now, now + ANNOUNCED_AFTER)
         if len(self.up()) > self.most:
             self.wrongs.append(f"{len(self.up())} instances at once, {self.most} at most")
@@ -165,11 +171,12 @@ class Cloud:
     def _blame(self, machine: Machine) -> None:
         """Notes that one was ended that was well: it works, or is still on its way up."""
         now, one = self.clock.now, machine.seen
-        if now - machine.silent_since >= STALE:
+        if now - machine.silent_since >= STALE or now - self.asked_to_go.get(one.id, now) >= self.drain_timeout:
             return
         if one.state is DRAINING and machine.is_busy and now - one.since < self.drain_timeout:
             self.wrongs.append(f"{one.id} was ended, which was busy and drained for {now - one.since} s only")
-        if one.state in (PENDING, RUNNING) and (machine.ready_since or now - one.launched_at < self.boot_timeout):
+        is_left, is_late = machine.noticed_at < inf and not machine.is_busy, now - one.launched_at >= self.boot_timeout
+        if one.state in (PENDING, RUNNING) and not is_left and (machine.ready_since or not is_late):
             self.wrongs.append(f"{one.id} was ended, which was well and {one.state}")
 
     def _cut_off(self, machine: Machine) -> None:
@@ -212,8 +219,7 @@ class Cloud:
 
     def _take(self) -> None:
         for machine in self.machines.values():
-            free = machine.seen.state is RUNNING and machine.ready_since is not None and not machine.is_busy
-            if self.visible and free and not machine.gone:
+            if self.visible and machine.is_ready and not machine.is_busy:
                 self.visible, machine.job_ends = self.visible - 1, self.clock.now + self.service
 
     def _leave_if_done(self, machine: Machine) -> None:

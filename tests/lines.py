@@ -76,6 +76,8 @@ class Line:
         self.call("start", lambda: self.cloud.start(ids))
 
     def retire(self, ids: list[str]) -> None:
+        for id in ids:
+            self.cloud.asked_to_go.setdefault(id, self.cloud.clock.now)
         self.call("retire", lambda: self.cloud.retire(ids))
 
     def end(self, ids: list[str]) -> None:

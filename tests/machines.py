@@ -32,6 +32,8 @@ class Machine:
     job_ends: float = inf
     jobs: int = 0
     silent_since: float = inf
+    #: When its worker was told that the machine is taken away: it ends its job, and then itself.
+    noticed_at: float = inf
     #: The heartbeat of a worker that was killed.
     left: Heartbeat | None = None
     #: It will not wait in the warm pool.
@@ -44,6 +46,12 @@ class Machine:
         return self.job_ends < inf
 
     @property
+    def is_ready(self) -> bool:
+        """Whether its worker takes jobs."""
+        works = self.seen.state is InstanceState.RUNNING and self.ready_since is not None
+        return works and self.noticed_at == inf and not self.gone
+
+    @property
     def is_up(self) -> bool:
         return not self.gone and self.seen.state is not InstanceState.STOPPED
 
@@ -54,9 +62,11 @@ class Machine:
         """What its worker said last; None once that is removed."""
         if self.ready_since is None:
             return self.left if self.left is not None and now - self.left.at < STALE else None
+        if not self.is_busy and now - self.noticed_at >= REPEAT:
+            return None
         at = min(now - (now - self.ready_since) % REPEAT, self.silent_since)
         state = WorkerState.BUSY if self.is_busy else WorkerState.IDLE
-        if self.seen.state is InstanceState.DRAINING:
+        if self.seen.state is InstanceState.DRAINING or self.noticed_at <= now:
             state = WorkerState.DRAINING
         return Heartbeat(self.seen.id, state, self.jobs, self.ready_since, at, service if self.jobs else 0.0)
 

@@ -12,7 +12,6 @@ from machines import Flaw
 from controller.classic import CLASSIC
 from controller.policy import Policy, Terms
 from controller.steps import Limits
-from facefleet.model import InstanceState
 
 LIMITS = Limits(pending=200.0, draining=120.0, boot=45.0)
 HOLD = 10.0
@@ -113,6 +112,10 @@ class Storm(RuleBasedStateMachine):
     def a_worker_falls_silent(self, pick: int) -> None:
         self.cloud.silence(pick)
 
+    @rule(pick=PICK)
+    def a_worker_drains_unasked(self, pick: int) -> None:
+        self.cloud.notice(pick)
+
     @invariant()
     def nothing_is_wrong(self) -> None:
         if hasattr(self, "cloud"):
@@ -174,5 +177,5 @@ def come_to_rest(cloud: Cloud, processes: list[Process], least: int, *, pause: f
 
 
 def is_at_rest(cloud: Cloud, least: int) -> bool:
-    working = [m for m in cloud.up() if m.seen.state is InstanceState.RUNNING and m.ready_since is not None]
+    working = [m for m in cloud.up() if m.is_ready]
     return not cloud.depth().backlog and len(cloud.up()) == len(working) == least

@@ -6,10 +6,9 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from flask import Flask
@@ -31,8 +30,11 @@ SPARE_CONNECTIONS = 1000
 HEADER_TIMEOUT = 10
 #: Connections that wait to be accepted; Linux takes 4096 at most.
 LISTEN_BACKLOG = 2048
-#: How often the app is asked whether it is alive, and how long it may take to say so.
-LOOK_EVERY, LOOK_TIMEOUT = 10.0, 10.0
+#: Seconds without a sign of its loop after which gunicorn ends a process of its own: above what one needs to start
+#: where AWS answers late. Threads that wait for slow clients do not hold its loop up, however many they are.
+SILENT = 150
+#: How often it is looked whether gunicorn still sees to that.
+LOOK_EVERY = 10.0
 
 
 class PlainLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -73,28 +75,32 @@ def is_news(record: logging.LogRecord) -> bool:
 
 def when_ready(arbiter: Any) -> None:
     bound_headers(arbiter)
-    address = arbiter.LISTENERS[0].sock.getsockname()[:2]
-    threading.Thread(target=watch, args=(address,), name="watch", daemon=True).start()
+    threading.Thread(target=watch, args=(arbiter,), name="watch", daemon=True).start()
 
 
-def watch(address: tuple[str, int]) -> None:
-    """For as long as this process lives: tells systemd whenever the app answers. gunicorn tells that it listens."""
+def watch(arbiter: Any) -> None:
+    """For good: tells systemd whenever gunicorn gets on. gunicorn itself tells that it listens."""
     while True:
         time.sleep(LOOK_EVERY)
-        if answers(*address):
+        if gets_on(list(arbiter.WORKERS.values())):
             supervision.alive()
 
 
-def answers(host: str, port: int) -> bool:
-    """Whether the app, asked as any client, says that it is alive. Of all addresses, as 0.0.0.0, it asks loopback."""
-    connection = HTTPConnection(host, port, timeout=LOOK_TIMEOUT)
+def gets_on(processes: Sequence[Any]) -> bool:
+    """Whether gunicorn has processes, and none that it should have ended.
+
+    A full one is not a hung one: to ask the app over the network would end a thousand uploads that wait.
+    """
+    return bool(processes) and all(silent_for(process) <= SILENT for process in processes)
+
+
+def silent_for(process: Any) -> float:
+    """Seconds since its loop gave a sign; less than none as long as it starts, and of one just ended."""
     try:
-        connection.request("GET", "/healthz", headers={"Host": "localhost"})
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+        return float(time.monotonic() - process.tmp.last_update())
+    except (OSError, ValueError):
+        # gunicorn has closed its file.
+        return -inf
 
 
 def bound_headers(arbiter: Any) -> None:
@@ -113,6 +119,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
         "threads": threads,
         "worker_connections": threads + SPARE_CONNECTIONS,
         "backlog": LISTEN_BACKLOG,
+        "timeout": SILENT,
         "graceful_timeout": ceil(settings.drain_timeout),
         "loglevel": "warning",
         "logger_class": PlainLogger,

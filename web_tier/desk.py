@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from facefleet import answers, keys, wire
 from facefleet.errors import TooLarge
+from facefleet.glance import Glance
 from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
@@ -32,8 +33,7 @@ class Desk:
         self._router = router
         self._cache = cache
         self._max_backlog = max_backlog
-        self._backlog = 0
-        self._asked_at = 0.0
+        self._queued = Glance(self._look_at_backlog, age=DEPTH_AGE)
         self._counting = threading.Lock()
         self._seats = threading.BoundedSemaphore(max_uploads)
 
@@ -103,11 +103,19 @@ class Desk:
             self._requests.send(wire.dump_job(replace(job, blob=blob, filename=job.filename[-SHORT_FILENAME:])))
 
     def _refuse_when_full(self) -> None:
+        queued = self._queued.value()
         with self._counting:
-            now = time.monotonic()
-            if now - self._asked_at > DEPTH_AGE:
-                self._backlog, self._asked_at = self._requests.depth().backlog, now
-            if self._backlog >= self._max_backlog:
-                raise busy("backlog_full", f"{self._backlog} images wait already: try again soon")
+            if queued.backlog >= self._max_backlog:
+                raise busy("backlog_full", f"{queued.backlog} images wait already: try again soon")
             # Counted before it is sent: a burst must not slip in between two looks at the queue.
-            self._backlog += 1
+            queued.backlog += 1
+
+    def _look_at_backlog(self) -> "Queued":
+        return Queued(self._requests.depth().backlog)
+
+
+@dataclass
+class Queued:
+    """What waited at one look, and what was sent since."""
+
+    backlog: int

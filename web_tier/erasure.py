@@ -2,6 +2,9 @@
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from math import inf
 from uuid import uuid4
 
@@ -22,7 +25,7 @@ def erase_person(people: People, blobs: Blobs, requests: Queue, person_id: str) 
     """
     person = people.delete(person_id)
     # An erasure that was cut short is asked for again: it left photos, then, and the file with everybody's encodings.
-    was_there = person is not None or any(True for _ in blobs.list(keys.photos(person_id)))
+    was_there = person is not None or any(True for _ in blobs.list(keys.photos(person_id), every_version=True))
     lost = was_there and blobs.delete(keys.SNAPSHOT)
     photos = _delete_all(blobs, keys.photos(person_id))
     named = _erase_answers(blobs, person_id)
@@ -34,12 +37,25 @@ def erase_person(people: People, blobs: Blobs, requests: Queue, person_id: str) 
 
 
 def purge(requests: Queue, dead: Queue, blobs: Blobs) -> Count:
-    """Empties the queues and deletes images and answers; people stay."""
+    """Empties the queues and deletes images and answers; people stay.
+
+    Each of these whatever becomes of the others: then raises what went wrong.
+    """
     now = time.time()
     # Before anything goes, so that what comes from now on is neither told that it is gone, nor is.
     answers.mark_purged(blobs, now)
-    messages = requests.purge() + dead.purge()
-    return {"messages": messages, "blobs": sum(_delete_all(blobs, area, before=now) for area in keys.FORGOTTEN)}
+    removed = {"messages": 0, "blobs": 0}
+
+    def remove(what: str, how: Callable[[], int]) -> None:
+        removed[what] += how()
+
+    with ExitStack() as last_first:
+        for area in keys.FORGOTTEN:
+            last_first.callback(remove, "blobs", partial(_delete_all, blobs, area, before=now))
+        # After the requests: those received too often already move here when they are received to be purged.
+        last_first.callback(remove, "messages", dead.purge)
+        last_first.callback(remove, "messages", requests.purge)
+    return removed
 
 
 def erase_everybody(people: People, blobs: Blobs) -> int:
@@ -59,7 +75,9 @@ def _have_tidied(requests: Queue) -> None:
 
 
 def _delete_all(blobs: Blobs, prefix: str, *, before: float = inf) -> int:
-    return sum(blobs.delete(info.key) for info in list(blobs.list(prefix)) if info.modified < before)
+    return sum(
+        blobs.delete(info.key) for info in list(blobs.list(prefix, every_version=True)) if info.modified < before
+    )
 
 
 def _erase_answers(blobs: Blobs, person_id: str) -> int:

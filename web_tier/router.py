@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from facefleet import answers, wire
-from facefleet.errors import BadMessage
+from facefleet.errors import BadMessage, ServiceError
 from facefleet.model import Job
 from facefleet.ports import MAX_BATCH, MAX_WAIT, Blobs, Queue
 from facefleet.wire import Json
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 #: A waiter that heard nothing for so long looks at the stored result, then after twice as long, and so on.
 FIRST_LOOK = 15.0
 MAX_LOOK = 60.0
+#: After an error, then twice as long after each that follows.
 RETRY_AFTER = 1.0
+MAX_RETRY_AFTER = 8.0
 
 
 class ReplyRouter:
@@ -75,16 +77,24 @@ class ReplyRouter:
         return answers.stored(self._blobs, job.id)
 
     def _run(self, stop: threading.Event) -> None:
+        pause = RETRY_AFTER
         while not stop.is_set():
             try:
-                messages = self._replies.receive(wait=MAX_WAIT, limit=MAX_BATCH, stop=stop)
-                for message in messages:
-                    self._deliver(message.body)
-                if messages:
-                    self._replies.ack_all(messages)
-            except Exception:
-                log.exception("replies: goes on after an error")
-                stop.wait(RETRY_AFTER)
+                self._turn(stop)
+                pause = RETRY_AFTER
+            except Exception as e:
+                # Of what we know a line says enough: it may come for minutes.
+                known = isinstance(e, ServiceError)
+                log.error("replies: tried again in %.0f s: %s", pause, e, exc_info=None if known else e)
+                stop.wait(pause)
+                pause = min(2 * pause, MAX_RETRY_AFTER)
+
+    def _turn(self, stop: threading.Event) -> None:
+        messages = self._replies.receive(wait=MAX_WAIT, limit=MAX_BATCH, stop=stop)
+        for message in messages:
+            self._deliver(message.body)
+        if messages:
+            self._replies.ack_all(messages)
 
     def _deliver(self, body: str) -> None:
         try:

@@ -22,8 +22,10 @@ from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
 from web_tier.uploads import json_object
 
-#: The controller writes its status every few seconds; this old, it is gone.
-STALE_STATUS = 20.0
+#: The controller writes its status this often even when nothing changes, at a tick (`controller.status`).
+STATUS_REPEATED = 10.0
+#: A status of this age is stale, or one that lacks some ticks, where these are long.
+STALE_STATUS, MISSED_TICKS = 20.0, 3
 #: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Instead of the controller's metrics, so that its absence can be told from a service that is away.
@@ -74,14 +76,14 @@ class ServiceViews:
         return jsonify(status="alive", version=__version__)
 
     def readyz(self) -> tuple[Response, int]:
-        failing = _failing(self.backend, self.router)
+        failing = _failing(self.backend, self.router, stale_after(self.settings))
         return jsonify(failing=failing), 503 if failing else 200
 
     @needs("recognise")
     def fleet(self) -> Response:
         depth, dead = self.backend.requests.depth(), self.backend.dead.depth().backlog
         queue = {"visible": depth.visible, "in_flight": depth.in_flight, "dead": dead}
-        status = _fleet_status(self.backend.blobs, self.settings.instances_at_most)
+        status = _fleet_status(self.backend.blobs, self.settings)
         # What the controller tells of it is some seconds old.
         oldest = None if depth.oldest is None else max(0.0, time.time() - depth.oldest)
         return jsonify({"queue": queue} | status | {"oldest": oldest})
@@ -109,26 +111,31 @@ def _status(blobs: Blobs) -> Json | None:
     return None if body is None else dict(json.loads(body))
 
 
-def _fleet_status(blobs: Blobs, most: int) -> Json:
+def stale_after(settings: Settings) -> float:
+    """Seconds after which a status says that the controller is gone."""
+    return max(STALE_STATUS, STATUS_REPEATED + MISSED_TICKS * settings.seconds_per_tick)
+
+
+def _fleet_status(blobs: Blobs, settings: Settings) -> Json:
     nothing = {state.value: 0 for state in InstanceState}
     status = _status(blobs)
     if status is None:
         reason = "no controller has looked yet: start one with python -m controller"
-        return {"instances": nothing, "desired": 0, "max": most, "reason": reason, "workers": []}
+        return {"instances": nothing, "desired": 0, "max": settings.instances_at_most, "reason": reason, "workers": []}
     age = time.time() - status.pop("at")
-    if age > STALE_STATUS:
+    if age > stale_after(settings):
         status["reason"] = f"the controller was last seen {age:.0f} s ago: is it running?"
     return status
 
 
-def _failing(backend: Backend, router: ReplyRouter) -> list[str]:
+def _failing(backend: Backend, router: ReplyRouter, stale: float) -> list[str]:
     """What keeps the service from answering a photo posted now."""
     checks: dict[str, Callable[[], bool]] = {
         "queue": lambda: backend.requests.depth() is not None,
         "blobs": lambda: _writable(backend.blobs),
         "people": lambda: backend.people.list(limit=1) is not None,
         "replies": lambda: router.alive,
-        "controller": lambda: _controlled(backend.blobs),
+        "controller": lambda: _controlled(backend.blobs, stale),
         "samples": lambda: answers.found(backend.blobs, keys.SETTING_UP) is None,
     }
     return [name for name, check in checks.items() if not _passes(check)]
@@ -148,6 +155,6 @@ def _writable(blobs: Blobs) -> bool:
     return blobs.delete(key)
 
 
-def _controlled(blobs: Blobs) -> bool:
+def _controlled(blobs: Blobs, stale: float) -> bool:
     status = _status(blobs)
-    return status is not None and time.time() - float(status["at"]) < STALE_STATUS
+    return status is not None and time.time() - float(status["at"]) < stale

@@ -101,7 +101,11 @@ def _of_aws(settings: Settings, tiers: tuple[str, ...]) -> Iterable[tuple[str, L
     yield "endpoints", account.endpoints
     yield "resources", account.resources
     yield "message size", account.message_size
-    yield "launch template", account.launch_template
+    if settings.auto_scaling_group:
+        # What is launched, and by which template, the group says.
+        yield "Auto Scaling group", account.group
+    else:
+        yield "launch template", account.launch_template
     yield "vCPU quota", account.quotas_of_instances
     yield "permissions", partial(account.permissions, tiers)
 

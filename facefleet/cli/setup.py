@@ -9,26 +9,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from facefleet.backends.aws.account.resources import Step, Verb, apply, plan, removal
-from facefleet.backends.aws.clients import connect_clients
-from facefleet.errors import BadSettings
+from facefleet.backends.aws.account.resources import IDLE, Step, Verb, apply, instances_left, plan, removal
+from facefleet.backends.aws.clients import Clients, connect_clients
+from facefleet.errors import BadSettings, ServiceError
 from facefleet.settings import Settings
 
-COLOURS = {Verb.FINE: "green", Verb.MAKE: "cyan", Verb.CHANGE: "yellow", Verb.REMOVE: "red"}
+COLOURS = dict(zip(Verb, ("green", "cyan", "yellow", "red", "yellow"), strict=True))
 
 
 @click.command()
-@click.option("--teardown", is_flag=True, help="Remove it all; people's data only where that is said, too.")
+@click.option("--teardown", is_flag=True, help="Remove what setup made; people's data only where that is said, too.")
+@click.option("--adopt", is_flag=True, help="Change buckets, too, that were there before and are not empty.")
 @click.option("--people", is_flag=True, help="With --teardown: people's data, too; with --yes without being asked.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts: needs --yes or --dry-run.")
 @click.pass_obj
-def setup(settings: Settings, *, teardown: bool, people: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
+def setup(
+    settings: Settings, *, teardown: bool, adopt: bool, people: bool, yes: bool, dry_run: bool, as_json: bool
+) -> None:
     """Make queues, buckets and tables on AWS as the settings say, and change those that differ.
 
-    Shows what is to be done before anything is. Again, it finds that all is fine. Machines and roles are not its own:
-    `facefleet doctor` says what is missing of those.
+    Shows what is to be done before anything is. Again, it finds that all is fine. A teardown leaves alone what was
+    there before. Machines and roles are not its own: `facefleet doctor` says what is missing of those.
 
     \b
     Examples:
@@ -37,9 +40,12 @@ def setup(settings: Settings, *, teardown: bool, people: bool, yes: bool, dry_ru
       FACEFLEET_BACKEND=aws facefleet setup --yes --json | jq '.steps[] | select(.verb != "fine")'
       FACEFLEET_BACKEND=aws facefleet setup --teardown
     """
-    _check(settings, teardown=teardown, people=people, as_json=as_json, asks=not (yes or dry_run))
+    _check_usage(teardown=teardown, adopt=adopt, people=people, as_json=as_json, asks=not (yes or dry_run))
+    _check_backend(settings)
     clients = connect_clients()
-    steps = removal(clients, settings, people=True) if teardown else plan(clients, settings)
+    if teardown:
+        _tell_of_instances(clients, settings)
+    steps = removal(clients, settings, people=True) if teardown else plan(clients, settings, adopt=adopt)
     if not as_json:
         _show(steps)
     done = () if dry_run else _chosen(steps, settings, yes=yes, people=people)
@@ -50,21 +56,40 @@ def setup(settings: Settings, *, teardown: bool, people: bool, yes: bool, dry_ru
         click.echo(_in_short(steps, done, dry_run=dry_run))
 
 
-def _check(settings: Settings, *, teardown: bool, people: bool, as_json: bool, asks: bool) -> None:
+def _check_backend(settings: Settings) -> None:
     if settings.backend != "aws":
         raise BadSettings(
             f"setup is for AWS, and the backend is {settings.backend}: set FACEFLEET_BACKEND=aws "
             "(the embedded one makes what it needs by itself)"
         )
+
+
+def _check_usage(*, teardown: bool, adopt: bool, people: bool, as_json: bool, asks: bool) -> None:
+    if adopt and teardown:
+        raise click.UsageError("--adopt is for what is to be changed, and --teardown removes: give one of them")
     if people and not teardown:
         raise click.UsageError("--people says what --teardown removes: give both")
     if as_json and asks:
         raise click.UsageError("--json answers no questions: add --yes or --dry-run")
 
 
+def _tell_of_instances(clients: Clients, settings: Settings) -> None:
+    try:
+        ids = instances_left(clients, settings)
+    except ServiceError as e:
+        click.echo(f"whether instances are left cannot be told: {e}", err=True)
+        return
+    if ids:
+        click.echo(
+            f"instances of the fleet are left, and are paid for: {', '.join(ids)}. First stop the controller, then end "
+            f"them: aws ec2 terminate-instances --instance-ids {' '.join(ids)}",
+            err=True,
+        )
+
+
 def _chosen(steps: Sequence[Step], settings: Settings, *, yes: bool, people: bool) -> tuple[Step, ...]:
     """Those that may be done: as asked for, or as answered."""
-    todo = tuple(step for step in steps if step.verb is not Verb.FINE)
+    todo = tuple(step for step in steps if step.verb not in IDLE)
     plain = tuple(step for step in todo if not (step.verb is Verb.REMOVE and step.holds_people))
     of_people = tuple(step for step in todo if step not in plain)
     if yes or not todo:
@@ -99,8 +124,8 @@ def _carry_out(steps: Sequence[Step], *, quiet: bool) -> None:
 def _show(steps: Sequence[Step]) -> None:
     table = Table("", "what", "now", "wanted")
     for step in steps:
-        now = "" if step.verb is Verb.FINE else _words(step.now)
-        wanted = "" if step.verb is Verb.FINE else _words(step.wanted)
+        now = "" if step.verb in IDLE else _words(step.now)
+        wanted = "" if step.verb in IDLE else _words(step.wanted)
         table.add_row(f"[{COLOURS[step.verb]}]{step.verb}[/]", step.what, now, wanted)
     if steps:
         Console().print(table)
@@ -122,10 +147,12 @@ def _report(step: Step, *, did: bool) -> dict[str, object]:
 
 
 def _in_short(steps: Sequence[Step], done: Sequence[Step], *, dry_run: bool) -> str:
-    todo = [step for step in steps if step.verb is not Verb.FINE]
+    todo = [step for step in steps if step.verb not in IDLE]
+    left = [step for step in steps if step.verb is Verb.LEAVE]
+    spared = f"; setup did not make, and leaves: {_names(left)}" if left else ""
     if not todo:
-        return "all is fine: nothing to do"
+        return f"all is fine: nothing to do{spared}"
     if dry_run:
-        return f"{len(todo)} to do; nothing was done"
-    kept = [step.what for step in todo if step not in done]
-    return f"{len(done)} done" + (f"; kept: {', '.join(kept)}" if kept else "")
+        return f"{len(todo)} to do; nothing was done{spared}"
+    kept = [step for step in todo if step not in done]
+    return f"{len(done)} done" + (f"; kept: {_names(kept)}" if kept else "") + spared

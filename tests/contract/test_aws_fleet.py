@@ -169,6 +169,29 @@ def test_where_no_more_are_left_it_is_said_so_whether_new_or_from_the_pool(accou
     assert states(fleet) == {id: STOPPED}
 
 
+def test_a_launch_that_ec2_refuses_for_what_it_asks_leaves_the_next_offer(account: Account) -> None:
+    with pytest.raises(NoCapacity, match=r"InvalidSubnetID\.NotFound: .*subnet-00000000"):
+        launch(account.fleet(subnets="subnet-00000000"))
+
+
+def test_a_stopped_instance_that_cannot_start_is_no_capacity(account: Account) -> None:
+    fleet = account.fleet(warm_pool=1)
+    (id,) = resting(fleet)
+    account.ec2.terminate_instances(InstanceIds=[id])
+    with pytest.raises(NoCapacity, match="IncorrectInstanceState"):
+        fleet.start([id])
+
+
+def test_one_that_may_not_be_stopped_keeps_no_other_from_going(account: Account) -> None:
+    fleet = account.fleet(warm_pool=2)
+    kept, *others = sorted(running(fleet, 3), key=list(account.instances()).index)
+    account.ec2.modify_instance_attribute(InstanceId=kept, DisableApiStop={"Value": True})
+    with pytest.raises(Unavailable, match=f"{kept}.*OperationNotPermitted"):
+        fleet.retire([kept, *others])
+    until(lambda: sorted(states(fleet).values()) == sorted([RUNNING, STOPPED]))
+    assert states(fleet)[kept] is RUNNING
+
+
 def test_who_asks_too_often_is_told_so_by_every_verb(account: Account, fleet: Ec2Fleet) -> None:
     (id,) = running(fleet)
     account.cloud.told("/_faults", {"throttle": 1.0})

@@ -70,6 +70,33 @@ def test_a_token_that_waits_asks_for_one_however_often_and_by_whom_it_is_asked(a
     assert desired(account) == 2
 
 
+def test_a_token_that_was_noted_counts_while_the_groups_tags_do_not_show_it(
+    account: Account, fleet: GroupFleet
+) -> None:
+    account.cloud.told("/_faults", {"no_capacity": 1.0})
+    fleet.launch(a_token(), "group")
+    (key,), name = waiting(account), account.settings.auto_scaling_group
+    tag = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": key}
+    account.autoscaling.delete_tags(Tags=[tag])
+    fleet.launch(a_token(), "group")
+    assert desired(account) == 2
+
+
+def test_what_a_drought_left_unanswered_is_not_launched_for_nobody_afterwards(
+    account: Account, fleet: GroupFleet
+) -> None:
+    (id,) = running(fleet, 1)
+    account.cloud.told("/_faults", {"no_capacity": 1.0})
+    name = account.settings.auto_scaling_group
+    long_ago = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Value": "1", "PropagateAtLaunch": False}
+    account.autoscaling.create_or_update_tags(Tags=[long_ago | {"Key": f"facefleet:token:{a_token()}"}])
+    account.autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=3)
+    fleet.instances()
+    assert (desired(account), waiting(account)) == (1, [])
+    account.cloud.told("/_faults", {})
+    assert set(states(fleet)) == {id}
+
+
 @pytest.mark.parametrize("call", ["CreateOrUpdateTags", "SetDesiredCapacity"])
 def test_an_answer_that_is_lost_leaves_the_group_as_large_as_it_was_to_be(
     account: Account, fleet: GroupFleet, call: str
@@ -115,6 +142,15 @@ def test_who_is_retired_goes_and_no_other_comes(account: Account, fleet: GroupFl
     fleet.retire([leaves])
     fleet.retire([leaves])
     assert desired(account) == 1
+    until(lambda: set(states(fleet)) == {stays})
+    assert desired(account) == 1
+
+
+def test_one_that_the_group_does_not_let_go_keeps_no_other_from_going(account: Account, fleet: GroupFleet) -> None:
+    stays, leaves = running(fleet, 2)
+    account.cloud.told("/_faults", {"refuse": {"TerminateInstanceInAutoScalingGroup": [stays]}})
+    with pytest.raises(Unavailable, match=stays):
+        fleet.retire([stays, leaves])
     until(lambda: set(states(fleet)) == {stays})
     assert desired(account) == 1
 

@@ -18,12 +18,14 @@ from facefleet.backends.aws.account.buckets import PRIVATE
 from facefleet.backends.aws.account.resources import Step, Verb, apply, ensure, plan, removal
 from facefleet.backends.aws.account.wanted import RULE, WantedBucket, lifecycle, retention, wanted
 from facefleet.backends.aws.clients import Clients, connect_clients
+from facefleet.backends.aws.replies import RESPONSE_QUEUE
 from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 
 from .conftest import aws
 
 EVERYTHING = 8
+ALIVE = {"facefleet:alive-at": "1"}
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def test_what_others_set_on_a_bucket_stays(clients: Clients, settings: Settings)
     assert statement in json.loads(clients.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
 
 
-@pytest.mark.parametrize("opened", ["access", "encryption", "versions", "policy", "a rule switched off"])
+@pytest.mark.parametrize("opened", ["access", "versions", "policy", "a rule switched off"])
 def test_a_bucket_that_somebody_opened_is_found_and_closed(clients: Clients, settings: Settings, opened: str) -> None:
     ensure(clients, settings)
     s3, bucket = clients.s3, settings.output_bucket
@@ -165,9 +167,6 @@ def test_a_bucket_that_somebody_opened_is_found_and_closed(clients: Clients, set
         s3.put_public_access_block(
             Bucket=bucket, PublicAccessBlockConfiguration=PRIVATE | {"RestrictPublicBuckets": False}
         )
-    elif opened == "encryption":
-        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
-        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
     elif opened == "versions":
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     elif opened == "policy":
@@ -230,7 +229,8 @@ def test_nobody_deletes_a_table_of_people_by_a_slip_and_no_backup_outlives_an_er
 def filled(clients: Clients, settings: Settings) -> None:
     """Everything, with old versions, delete markers, people, and a web process's queue."""
     ensure(clients, settings)
-    clients.sqs.create_queue(QueueName=f"{settings.response_queue}-host-1-ab")
+    tags = ALIVE | {RESPONSE_QUEUE: settings.response_queue}
+    clients.sqs.create_queue(QueueName=f"{settings.response_queue}-host-1-0123abcd", tags=tags)
     for bucket in (settings.input_bucket, settings.state_bucket):
         for _ in range(2):
             clients.s3.put_object(Bucket=bucket, Key="photos/paul/1", Body=b"photo")

@@ -60,13 +60,14 @@ def on_table(operation: str, table: str, *tiers: str, **parameters: Any) -> None
 NOW = {"WaitTimeSeconds": 0}
 BODY, NO_RECEIPT = {"MessageBody": "x"}, {"ReceiptHandle": "none"}
 on_queue("send_message", "request", "sqs send to the request queue", "web", **BODY)
-on_queue("receive_message", "request", "sqs receive from the request queue", "worker", **NOW)
-on_queue("delete_message", "request", "sqs delete from the request queue", "worker", **NO_RECEIPT)
+on_queue("receive_message", "request", "sqs receive from the request queue", "web", "worker", **NOW)
+on_queue("delete_message", "request", "sqs delete from the request queue", "web", "worker", **NO_RECEIPT)
 LEASE = NO_RECEIPT | {"VisibilityTimeout": 1}
-on_queue("change_message_visibility", "request", "sqs extend a lease of the request queue", "worker", **LEASE)
+on_queue("change_message_visibility", "request", "sqs extend a lease of the request queue", "web", "worker", **LEASE)
 ALL = {"AttributeNames": ["All"]}
 on_queue("get_queue_attributes", "request", "sqs depth of the request queue", *TIERS, **ALL)
-on_queue("purge_queue", "request", "sqs purge the request queue", "web")
+on_queue("purge_queue", "request", "sqs purge the request queue")
+on_queue("purge_queue", "dead", "sqs purge the dead letters", "web")
 on_queue("receive_message", "dead", "sqs receive dead letters", "controller", **NOW)
 on_queue("delete_message", "dead", "sqs delete dead letters", **NO_RECEIPT)
 on_queue("send_message", "dead", "sqs send to the dead letters", **BODY)
@@ -74,7 +75,7 @@ on_queue("send_message", "replies", "sqs send to a response queue", "worker", "c
 on_queue("receive_message", "replies", "sqs receive from a response queue", "web")
 ALIVE = {"Tags": {"facefleet:alive-at": "1"}}
 on_queue("tag_queue", "replies", "sqs tag a response queue", "web", **ALIVE)
-on_queue("list_queue_tags", "replies", "sqs see whether a response queue has an owner", "web", "controller")
+on_queue("list_queue_tags", "replies", "sqs see whether a response queue has an owner", "web", "controller", "operator")
 on_queue("delete_queue", "replies", "sqs delete a response queue", "web", "controller", "operator")
 LONGER = {"Attributes": {"VisibilityTimeout": "5"}}
 on_queue("set_queue_attributes", "request", "sqs change the request queue", "operator", **LONGER)
@@ -145,6 +146,11 @@ def list_photos(client: Callable[[str], Any], place: Place) -> object:
 def keep_versions(client: Callable[[str], Any], place: Place) -> object:
     on = {"Status": "Enabled"}
     return client("s3").put_bucket_versioning(Bucket=place.settings.state_bucket, VersioningConfiguration=on)
+
+
+@row("s3 get_bucket_tagging", "operator")
+def see_who_made_it(client: Callable[[str], Any], place: Place) -> object:
+    return client("s3").get_bucket_tagging(Bucket=place.settings.state_bucket)
 
 
 @row("s3 get an answer without TLS")

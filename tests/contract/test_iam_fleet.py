@@ -37,10 +37,14 @@ ROLES = f"arn:aws:iam::{ACCOUNT.id}:role"
 TO_EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
 GROUPS = f"arn:aws:autoscaling:{ACCOUNT.region}:{ACCOUNT.id}:autoScalingGroup:1-2-3:autoScalingGroupName"
 IN_GROUP = {"aws:ResourceTag/aws:autoscaling:groupName": "group", "aws:TagKeys": ["facefleet:token", "Name"]}
+GROUP, UPDATE = (f"{GROUPS}/group",), "autoscaling:UpdateAutoScalingGroup"
+TOKENS = {"aws:TagKeys": ["facefleet:token:1", "facefleet:token:2"]}
+OTHERS = {"aws:TagKeys": ["facefleet:token:1", "k8s.io/cluster-autoscaler/enabled"]}
 
 Judged = tuple[str, str, tuple[str, ...], Mapping[str, object], bool]
 JUDGED: list[Judged] = [
     ("launch by the template, tagged", "ec2:RunInstances", LAUNCHED, LAUNCH, True),
+    ("launch spot", "ec2:RunInstances", (*LAUNCHED, f"{EC2}:spot-instances-request/*"), LAUNCH, True),
     ("launch untagged", "ec2:RunInstances", LAUNCHED, LAUNCH | {"aws:RequestTag/facefleet:fleet": "x"}, False),
     ("launch with IMDSv1", "ec2:RunInstances", LAUNCHED, LAUNCH | {"ec2:MetadataHttpTokens": "optional"}, False),
     ("launch by another template", "ec2:RunInstances", LAUNCHED, LAUNCH | {"ec2:LaunchTemplate": "lt-9"}, False),
@@ -62,9 +66,16 @@ JUDGED: list[Judged] = [
     ("pass it elsewhere", "iam:PassRole", (f"{ROLES}/facefleet-worker",), {"iam:PassedToService": "lambda"}, False),
     ("size of the group", "autoscaling:SetDesiredCapacity", (f"{GROUPS}/group",), {}, True),
     ("size of another", "autoscaling:SetDesiredCapacity", (f"{GROUPS}/group2",), {}, False),
-    ("have the group protect its instances", "autoscaling:UpdateAutoScalingGroup", (f"{GROUPS}/group",), {}, True),
-    ("let it grow", "autoscaling:UpdateAutoScalingGroup", (f"{GROUPS}/group",), {"autoscaling:MaxSize": "99"}, False),
+    ("have the group protect its instances", UPDATE, GROUP, {}, True),
+    ("let it grow", UPDATE, GROUP, {"autoscaling:MaxSize": "99"}, False),
     ("terminate one of the group", "ec2:TerminateInstances", (INSTANCE,), IN_GROUP, True),
+    ("let it launch others", UPDATE, GROUP, {"autoscaling:LaunchConfigurationName": "x"}, False),
+    ("let it launch another version", UPDATE, GROUP, {"autoscaling:LaunchTemplateVersionSpecified": "true"}, False),
+    ("let it launch other types", UPDATE, GROUP, {"autoscaling:InstanceTypes": ["p5.48xlarge"]}, False),
+    ("note a token on the group", "autoscaling:CreateOrUpdateTags", GROUP, TOKENS, True),
+    ("remove a token", "autoscaling:DeleteTags", GROUP, TOKENS, True),
+    ("other tags of the group", "autoscaling:CreateOrUpdateTags", GROUP, OTHERS, False),
+    ("remove others", "autoscaling:DeleteTags", GROUP, OTHERS, False),
     ("delete the group", "autoscaling:DeleteAutoScalingGroup", (f"{GROUPS}/group",), {}, False),
     ("change a template", "ec2:CreateLaunchTemplateVersion", (TEMPLATE,), {}, False),
     ("make an image public", "ec2:ModifyImageAttribute", (f"{EC2}:image/ami-1",), {}, False),

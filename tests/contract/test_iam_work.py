@@ -47,7 +47,8 @@ def a_job(**changes: Any) -> Job:
 def test_an_operator_sets_up_and_sees_that_all_is_fine_and_removes_it(guarded: Place) -> None:
     clients = connect_clients()
     guarded.client("root", "s3").put_object(Bucket=guarded.settings.state_bucket, Key="photos/paul/1")
-    guarded.client("root", "sqs").create_queue(QueueName=f"{guarded.settings.response_queue}-host-1")
+    name, alive = f"{guarded.settings.response_queue}-host-1-0123abcd", {"facefleet:alive-at": "1"}
+    guarded.client("root", "sqs").create_queue(QueueName=name, tags=alive)
     assert {step.verb for step in plan(clients, guarded.settings)} == {Verb.FINE}
     apply(removal(clients, guarded.settings, people=True))
     assert {step.verb for step in plan(clients, guarded.settings)} == {Verb.MAKE}

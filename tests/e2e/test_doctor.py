@@ -104,6 +104,23 @@ def test_what_somebody_changed_or_removed_is_found(account: Service) -> None:
     assert states(account)["wrong"] == wrong
 
 
+@pytest.mark.parametrize(("most", "state"), [(19, "ok"), (3, "wrong")])
+def test_of_a_group_it_looks_at_its_size_and_not_at_a_template(account: Service, most: int, state: str) -> None:
+    name, url = f"group-of-{most}", account.settings["AWS_ENDPOINT_URL_AUTO_SCALING"]
+    group = boto3.client("autoscaling", endpoint_url=url, region_name="us-east-1", **keys(emulators.KEYS))
+    account.settings |= {"FACEFLEET_AUTO_SCALING_GROUP": name, "FACEFLEET_LAUNCH_TEMPLATE": "facefleet-another"}
+    assert "Auto Scaling group" in states(account)["wrong"], "there is none yet"
+    group.create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        MinSize=0,
+        MaxSize=most,
+        LaunchTemplate={"LaunchTemplateName": "facefleet-worker"},
+        AvailabilityZones=["us-east-1a"],
+    )
+    found = states(account)
+    assert "Auto Scaling group" in found[state] and not any("launch template" in those for those in found.values())
+
+
 def test_credentials_that_aws_does_not_take_are_wrong(account: Service) -> None:
     account.settings |= {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"}
     assert "credentials" in states(account)["wrong"]

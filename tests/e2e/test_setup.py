@@ -25,12 +25,18 @@ def store() -> Iterator[emulators.Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[emulators.Emulator]:
+    with emulators.cloud() as emulator:
+        yield emulator
+
+
 @pytest.fixture
-def account(store: emulators.Emulator, tmp_path: Path) -> Service:
+def account(store: emulators.Emulator, cloud: emulators.Emulator, tmp_path: Path) -> Service:
     """The command line on an account where nothing stands under its names."""
     own = uuid4().hex[:8]
     settings = {f"FACEFLEET_{name}": f"{name.lower().replace('_', '-')}-{own}" for name in NAMES}
-    return Service(tmp_path, settings={"FACEFLEET_BACKEND": "aws"} | settings | dict(store.env))
+    return Service(tmp_path, settings={"FACEFLEET_BACKEND": "aws"} | settings | dict(cloud.env) | dict(store.env))
 
 
 NAMES = ("REQUEST_QUEUE", "RESPONSE_QUEUE", "INPUT_BUCKET", "OUTPUT_BUCKET", "STATE_BUCKET", "PEOPLE_TABLE")
@@ -41,8 +47,12 @@ def client(account: Service, service: str) -> Any:
         service,
         endpoint_url=account.settings["AWS_ENDPOINT_URL_S3"],
         region_name="us-east-1",
-        **{name.lower(): key for name, key in emulators.KEYS.items()},
+        **credentials(),
     )
+
+
+def credentials() -> dict[str, str]:
+    return {name.lower(): key for name, key in emulators.KEYS.items()}
 
 
 def verbs(account: Service, *options: str) -> list[str]:
@@ -139,6 +149,33 @@ def test_a_teardown_by_name_removes_people_too(peopled: Service) -> None:
     assert verbs(peopled, "--teardown") == []
 
 
+def test_a_teardown_tells_which_instances_are_left_and_what_ends_them(
+    account: Service, cloud: emulators.Emulator
+) -> None:
+    account.cli("setup", "--yes")
+    account.settings["FACEFLEET_INSTANCE_NAME"] = name = uuid4().hex
+    ec2 = boto3.client("ec2", endpoint_url=cloud.url, region_name="us-east-1", **credentials())
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "facefleet:fleet", "Value": name}]}]
+    run = ec2.run_instances(ImageId=emulators.IMAGE, MinCount=1, MaxCount=1, TagSpecifications=tags)
+    id = run["Instances"][0]["InstanceId"]
+    told = account.cli("setup", "--teardown", "--dry-run")
+    assert f"terminate-instances --instance-ids {id}" in told.stderr and "controller" in told.stderr
+    account.settings["FACEFLEET_INSTANCE_NAME"] = "another"
+    assert account.cli("setup", "--teardown", "--dry-run").stderr == ""
+
+
+def test_a_bucket_with_somebodys_files_is_changed_only_if_that_is_said_and_never_removed(account: Service) -> None:
+    bucket = account.settings["FACEFLEET_INPUT_BUCKET"]
+    client(account, "s3").create_bucket(Bucket=bucket)
+    client(account, "s3").put_object(Bucket=bucket, Key="payroll.csv")
+    run = account.cli("setup", "--yes")
+    assert run.returncode == 78 and "--adopt" in run.stderr and len(run.stderr.splitlines()) == 1
+    assert account.cli("setup", "--yes", "--adopt").returncode == 0 and verbs(account) == []
+    run = account.cli("setup", "--teardown", "--yes", "--people")
+    assert run.returncode == 0 and f"leaves: bucket {bucket}" in run.stdout
+    assert client(account, "s3").list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+
+
 def test_yes_alone_never_erases_people(peopled: Service) -> None:
     run = peopled.cli("setup", "--teardown", "--yes")
     assert run.returncode == 0 and people_are_there(peopled)
@@ -158,7 +195,9 @@ def test_without_aws_it_says_what_to_set(tmp_path: Path) -> None:
     assert "FACEFLEET_BACKEND=aws" in run.stderr and len(run.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("options", [["--json"], ["--people"], ["--people", "--yes"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [["--json"], ["--people"], ["--people", "--yes"], ["--adopt", "--teardown"]], ids=" ".join
+)
 def test_options_that_do_not_fit_together_are_wrong_usage(account: Service, options: list[str]) -> None:
     run = account.cli("setup", *options)
     assert run.returncode == 2 and "Error: --" in run.stderr

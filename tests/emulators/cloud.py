@@ -5,8 +5,9 @@ Run by the Python of `.emulators`, as `cloud.py PORT`; `CLOUD_WORLD` may hold wh
 - `GET /_counts`: how many calls each operation had. `GET /_instances`: all there ever were, with state, tags, and the
   process number of the double.
 - `POST /_world {"boot": 0.1, "stop": …, "end": …, "page": …, "command": […], "env": {…}, "grace": …, "log": "…"}`
-- `POST /_faults {"throttle": share, "no_capacity": share or [types, "spot"], "lag": seconds, "cut": {call: times}}`:
-  of a call that is cut, all is done and nothing is answered. A fault that is not named ends.
+- `POST /_faults {"throttle": share, "no_capacity": share or [types, "spot"], "lag": seconds, "cut": {call: times},
+  "refuse": {call: [ids]}}`: of a call that is cut, all is done and nothing is answered; one that is refused is so for
+  the sake of an id in it. A fault that is not named ends.
 - `POST /_kill {"ids": […], "how": "lost" or "crashed"}`: the machine is gone, or only what ran on it.
 - `POST /_notice {"id": "i-…", "kind": "spot" or "rebalance"}`: on the instance's metadata, `/imds/ID/latest/…`
 """
@@ -32,7 +33,7 @@ PORT = int(sys.argv[1])
 COUNTS: Counter[str] = Counter()
 MOTO = DomainDispatcherApplication(create_backend_app)
 METADATA = Metadata()
-FAULTS = {"throttle": 0.0, "no_capacity": 0.0, "lag": 0.0, "cut": {}}
+FAULTS = {"throttle": 0.0, "no_capacity": 0.0, "lag": 0.0, "cut": {}, "refuse": {}}
 #: Of EC2, and of Auto Scaling.
 THROTTLED = {"ec2": ("RequestLimitExceeded", 503), "autoscaling": ("Throttling", 400)}
 ERRORS = {
@@ -102,7 +103,11 @@ def application(environ, start_response):
     environ["wsgi.input"] = io.BytesIO(body)
     COUNTS[action] += 1
     with WORLD.lock:
-        answer = refused(environ, action) or Response.from_app(MOTO, environ, buffered=True)
+        answer = (
+            throttled(environ, action)
+            or refused(environ, action, body)
+            or Response.from_app(MOTO, environ, buffered=True)
+        )
         cut = TOLD.faults["cut"]
         if cut.get(action):
             cut[action] -= 1
@@ -113,12 +118,25 @@ def application(environ, start_response):
     return answer(environ, start_response)
 
 
-def refused(environ, action: str) -> Response | None:
+def throttled(environ, action: str) -> Response | None:
     if WORLD.chance.random() >= TOLD.faults["throttle"]:
         return None
-    service = "autoscaling" if "/autoscaling/" in environ.get("HTTP_AUTHORIZATION", "") else "ec2"
-    code, status = THROTTLED[service]
-    return Response(ERRORS[service].format(code=code, words=f"{escape(action)} too often"), status, mimetype="text/xml")
+    code, status = THROTTLED[service_of(environ)]
+    return error(environ, code, status, f"{action} too often")
+
+
+def refused(environ, action: str, body: bytes) -> Response | None:
+    if not any(id.encode() in body for id in TOLD.faults["refuse"].get(action, ())):
+        return None
+    return error(environ, "ValidationError", 400, f"{action} is not possible now")
+
+
+def error(environ, code: str, status: int, words: str) -> Response:
+    return Response(ERRORS[service_of(environ)].format(code=code, words=escape(words)), status, mimetype="text/xml")
+
+
+def service_of(environ) -> str:
+    return "autoscaling" if "/autoscaling/" in environ.get("HTTP_AUTHORIZATION", "") else "ec2"
 
 
 def stop(*_: object) -> None:

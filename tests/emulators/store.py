@@ -17,8 +17,25 @@ os.environ.setdefault("LOG_LEVEL", "ERROR")
 from hypercorn.asyncio import serve  # noqa: E402
 from hypercorn.config import Config  # noqa: E402
 from ministack.app import app as ministack  # noqa: E402
+from ministack.core import iam_actions  # noqa: E402
+from ministack.services.s3 import _bucket_owner_account  # noqa: E402
 
 COUNTS: Counter[str] = Counter()
+ARNS = iam_actions.dynamodb_resource_arns
+
+
+def arns_with_tagged(body: bytes, region: str, account_id: str) -> list[str]:
+    """A call about a table's tags is about that table, which ministack's judge does not see."""
+    return ARNS(body, region, account_id) or [arn for arn in [json.loads(body or b"{}").get("ResourceArn")] if arn]
+
+
+iam_actions.dynamodb_resource_arns = arns_with_tagged
+
+
+def is_expected(scope) -> bool:
+    """S3 answers for nobody's bucket but that of who is expected to own it; ministack does not look."""
+    expected = dict(scope["headers"]).get(b"x-amz-expected-bucket-owner", b"").decode()
+    return not expected or _bucket_owner_account(scope["path"].split("/")[1]) in (expected, None)
 
 
 async def counting(scope, receive, send):
@@ -28,6 +45,10 @@ async def counting(scope, receive, send):
             await send({"type": "http.response.body", "body": json.dumps(COUNTS).encode()})
             return
         COUNTS[operation(scope)] += 1
+        if not is_expected(scope):
+            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         if "TLS_IN_FRONT" in os.environ:
             # As whoever ends TLS says it. Behind what the caller says, so that a test may say otherwise.
             scope["headers"] = [*scope["headers"], (b"x-forwarded-proto", b"https")]

@@ -3,14 +3,16 @@
 from datetime import UTC, datetime
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facefleet.backends.aws.fleet import IN_POOL, how_to_leave, request, too_many
-from facefleet.backends.aws.group_state import SETTLES_AFTER, Standing, as_standing, ours, over
+from facefleet.backends.aws.group_state import SETTLES_AFTER, Standing, as_standing, ours, over, smaller
 from facefleet.backends.aws.group_state import given as tokens_given
 from facefleet.backends.aws.instances import LIVING, STATES, TOKEN, Listed, as_listed, changed_at
 from facefleet.backends.aws.offers import Offer, is_spot, offers_of
+from facefleet.backends.aws.refusals import is_of_what_was_asked
 from facefleet.model import Instance, InstanceState, Start
 from facefleet.settings import Settings
 
@@ -141,6 +143,47 @@ def test_a_token_given_up_asks_for_nothing_any_more() -> None:
     ]
 
 
+@given(
+    st.integers(0, 9), st.integers(0, 3), TOKENS, st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abc"))
+)
+def test_a_group_becomes_smaller_for_what_was_given_up_alone_and_never_smaller_than_who_is_there_and_who_comes(
+    desired: int, there: int, waiting: dict[str, float], ended: set[str], held: set[str]
+) -> None:
+    standing = Standing(desired, 9, frozenset(map(str, range(there))), waiting=waiting, least=1)
+    count = smaller(standing, ended, held)
+    if ended <= held:
+        assert count is None
+    elif count is None:
+        assert desired <= max(1, there + len(waiting.keys() - ended))
+    else:
+        assert desired > count == max(1, there + len(waiting.keys() - ended))
+
+
+def refusal(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "RunInstances")
+
+
+@pytest.mark.parametrize("code", ["InvalidAMIID.NotFound", "InvalidParameterValue", "VolumeLimitExceeded", "X"])
+def test_a_definite_refusal_is_of_what_was_asked_for(code: str) -> None:
+    assert is_of_what_was_asked(refusal(code, 400))
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("InternalError", 500),
+        ("RequestLimitExceeded", 503),
+        ("Throttling", 400),
+        ("UnauthorizedOperation", 403),
+        ("AuthFailure", 401),
+        ("RequestExpired", 400),
+        ("IdempotentParameterMismatch", 400),
+    ],
+)
+def test_one_of_the_caller_or_of_the_moment_is_not(code: str, status: int) -> None:
+    assert not is_of_what_was_asked(refusal(code, status))
+
+
 def test_what_rests_in_the_groups_own_pool_is_not_ours_and_what_leaves_drains() -> None:
     lives = {
         "i-1": "InService",
@@ -153,6 +196,7 @@ def test_what_rests_in_the_groups_own_pool_is_not_ours_and_what_leaves_drains() 
         {
             "DesiredCapacity": 2,
             "MaxSize": 9,
+            "MinSize": 0,
             "Instances": [
                 {"InstanceId": id, "LifecycleState": life, "ProtectedFromScaleIn": id == "i-1"}
                 for id, life in lives.items()

@@ -1,10 +1,12 @@
 """Asking the fleet: several at the same time where it allows that, and every answer taken for what it is."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from threading import Barrier
 
 import pytest
 
+from controller.backoff import Backoff
 from controller.calls import Answer, Calls
 from facefleet.errors import Conflict, NoCapacity, ServiceError, Throttled, Unavailable
 
@@ -37,7 +39,7 @@ def test_each_gets_its_own_answer() -> None:
         Answer.DONE,
         Answer.NO_CAPACITY,
         Answer.USED_UP,
-        Answer.UNKNOWN,
+        Answer.THROTTLED,
         Answer.UNKNOWN,
         Answer.DONE,
     ]
@@ -56,6 +58,57 @@ def test_where_one_of_several_is_throttled_the_verb_waits_whatever_the_others_di
     later = asked.backoffs["launch"].until
     assert asked.ask("launch", lambda: "i", later) == (Answer.DONE, "i")
     assert "launch" not in asked.backoffs
+
+
+def test_several_that_fail_at_the_same_time_are_one_failure() -> None:
+    asked = calls()
+    asked.ask_all("launch", [refused(Throttled("slower"))] * 5, 0.0)
+    assert asked.backoffs["launch"] == Backoff(1, 0.5)
+    assert asked.errors == {"throttled": 5}
+
+
+def test_a_verb_is_asked_as_ever_once_nothing_fails_and_no_capacity_is_no_failure() -> None:
+    asked = calls()
+    asked.ask("launch", refused(Throttled("slower")), 0.0)
+    asked.ask_all("launch", [lambda: "i", refused(Throttled("slower"))], 10.0)
+    assert asked.backoffs["launch"].failures == 2, "one of them was done, and yet the cloud is asked too often"
+    asked.ask_all("launch", [refused(NoCapacity("none left")), refused(Conflict("gone"))], 100.0)
+    assert asked.backoffs == {}
+
+
+@dataclass
+class Gate:
+    """Lets through all but these; `asked`: for whom, call by call."""
+
+    shut: dict[str, Exception]
+    asked: list[list[str]] = field(default_factory=list)
+
+    def pass_all(self, ids: list[str]) -> None:
+        self.asked.append(ids)
+        for id in ids:
+            if id in self.shut:
+                raise self.shut[id]
+
+
+def test_one_that_is_refused_does_not_keep_the_others() -> None:
+    gate, asked = Gate({"b": Unavailable("it cannot be stopped")}), calls()
+    assert asked.ask_of("retire", gate.pass_all, ["a", "b", "c"], 0.0) == {
+        "a": Answer.DONE,
+        "b": Answer.UNKNOWN,
+        "c": Answer.DONE,
+    }
+    assert (asked.backoffs["retire"].failures, asked.errors, asked.done) == (1, {"unavailable": 2}, {"retire": 2})
+
+
+def test_where_all_are_refused_or_the_cloud_is_asked_too_often_the_rest_waits() -> None:
+    gate = Gate(dict.fromkeys("abcd", Unavailable("no answer")))
+    assert list(calls().ask_of("retire", gate.pass_all, list("abcd"), 0.0).values()) == [
+        *[Answer.UNKNOWN] * 2,
+        *[Answer.WAITS] * 2,
+    ]
+    gate = Gate({"a": Throttled("slower")})
+    assert set(calls().ask_of("retire", gate.pass_all, ["a", "b"], 0.0).values()) == {Answer.THROTTLED}
+    assert gate.asked == [["a", "b"]]
 
 
 @pytest.mark.parametrize(("error", "raised"), [(Conflict("another leads"), True), (Unavailable("no"), False)])

@@ -11,6 +11,7 @@ import pytest
 from app_tier.process import Processor
 from facefleet import answers, keys, wire
 from facefleet.backends import connect
+from facefleet.errors import Unavailable
 from facefleet.model import Box, Face, Failure, Job, JobKind, Person, Photo, Rejection, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
@@ -130,6 +131,23 @@ def test_a_purge_leaves_what_came_after_it(backend: Backend, tmp_path: Path) -> 
     assert [info.key for info in backend.blobs.list(keys.INPUT)] == [keys.claim("later")]
     assert answers.purged_since(backend.blobs, submitted_at=0.0)
     assert not answers.purged_since(backend.blobs, submitted_at=time.time())
+
+
+class Stuck:
+    """A queue that cannot be purged now."""
+
+    def purge(self) -> int:
+        raise Unavailable("SQS does not answer")
+
+
+def test_a_purge_that_one_queue_refuses_takes_all_else_and_says_so(backend: Backend) -> None:
+    keep(backend, "1", "old.jpg", "paul")
+    backend.dead.send("letter")
+    with pytest.raises(Unavailable):
+        purge(Stuck(), backend.dead, backend.blobs)
+    assert backend.dead.depth().backlog == 0
+    assert [info.key for area in keys.FORGOTTEN for info in backend.blobs.list(area)] == []
+    assert purge(backend.requests, backend.dead, backend.blobs) == {"messages": 0, "blobs": 0}
 
 
 def test_a_folder_that_was_open_to_everybody_becomes_its_owners_alone(tmp_path: Path) -> None:

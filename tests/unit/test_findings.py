@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefleet.backends.aws.account.checks import MOST_SKEW, clock, enough_vcpus, standing, told_of
+from facefleet.backends.aws.account.checks import MOST_SKEW, clock, enough_vcpus, fitting, standing, told_of
 from facefleet.backends.aws.account.resources import Step, Verb
 from facefleet.cli import here
 from facefleet.cli.doctor import looked
 from facefleet.errors import BadSettings, Unavailable
 from facefleet.findings import Finding, State, ok
+from facefleet.settings import Settings
 
+SIZES = st.integers(0, 30)
 CODES = st.sampled_from(["", "AccessDenied", "NoSuchBucket"])
 
 
@@ -24,6 +26,17 @@ def test_a_clock_is_wrong_once_aws_takes_no_signature_and_the_words_say_which_wa
     assert found.state is (State.WRONG if abs(skew) > MOST_SKEW else State.OK)
     if found.state is State.WRONG:
         assert ("ahead" in found.words) == (skew > 0)
+
+
+@given(SIZES, SIZES, SIZES, st.integers(1, 30))
+def test_a_group_must_let_the_fleet_be_as_small_and_as_large_as_the_settings_do(
+    least: int, most: int, smallest: int, largest: int
+) -> None:
+    settings = Settings(backend="aws", min_instances=min(smallest, largest), max_instances=largest)
+    found = fitting("group", settings, least=least, most=most)
+    assert (found.state is State.OK) == (least <= settings.min_instances and most >= largest)
+    if found.state is State.WRONG:
+        assert ("MinSize" in found.words) == (least > settings.min_instances)
 
 
 @given(st.integers(1, 1000), st.integers(0, 1000))

@@ -49,6 +49,16 @@ def test_however_often_it_is_extended_a_lease_ends_within_what_sqs_allows(waits:
         assert allowed is None or clock.now + allowed < received_at + LONGEST
 
 
+def test_when_all_end_those_that_were_still_ours_are_told() -> None:
+    clock = Clock()
+    leases = Leases(clock)
+    leases.begin("short", 5)
+    leases.begin("long", 60)
+    clock.now += 5
+    assert leases.end_all() == ["long"]
+    assert leases.end_all() == [] and not leases.end("long")
+
+
 def test_what_has_ended_does_not_pile_up() -> None:
     clock = Clock()
     leases = Leases(clock)

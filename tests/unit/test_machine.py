@@ -5,12 +5,14 @@ import platform
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app_tier.__main__ import heed_notices, name_of
-from facefleet.backends.aws.machine import TOKEN_LIVES, Ec2Machine
+from facefleet.backends.aws.machine import TOKEN_LIVES, TRIES, Ec2Machine
+from facefleet.errors import Unavailable
 
 OWN_NAME = f"{platform.node()}-{os.getpid()}"
 META = "/latest/meta-data"
@@ -78,6 +80,42 @@ def test_its_id_is_the_instances(metadata: Metadata) -> None:
 def test_its_id_is_found_behind_a_service_that_fails_at_first(metadata: Metadata) -> None:
     metadata.failing = 2
     assert Ec2Machine().id() == "i-0123"
+
+
+@pytest.fixture
+def ec2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What an instance's firmware says of itself; such a one is less patient here."""
+    monkeypatch.setattr("facefleet.backends.aws.machine.PAUSE", 0.01)
+    vendor = tmp_path / "sys_vendor"
+    vendor.write_text("Amazon EC2\n")
+    return vendor
+
+
+def test_an_instance_goes_on_trying_for_its_id(metadata: Metadata, ec2: Path) -> None:
+    metadata.failing = 3 * TRIES
+    machine = Ec2Machine(ec2)
+    assert (machine.id(), machine.notice()) == ("i-0123", None)
+
+
+def test_an_instance_that_learns_no_id_has_no_name(
+    metadata: Metadata, ec2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be one that was never seen working."""
+    monkeypatch.setattr("facefleet.backends.aws.machine.PATIENCE", 0.1)
+    metadata.failing = 10**6
+    machine = Ec2Machine(ec2)
+    with pytest.raises(Unavailable, match="did not tell its id"):
+        machine.id()
+    assert machine.notice() is None
+    metadata.failing = 0
+    assert machine.id() == "i-0123"
+
+
+def test_another_makers_machine_is_not_waited_for(metadata: Metadata, tmp_path: Path) -> None:
+    metadata.failing = 10**6
+    (tmp_path / "sys_vendor").write_text("LENOVO\n")
+    assert Ec2Machine(tmp_path / "sys_vendor").id() == OWN_NAME
+    assert 10**6 - metadata.failing == TRIES
 
 
 def test_a_worker_of_it_is_named_after_it(metadata: Metadata) -> None:

@@ -92,6 +92,13 @@ def test_who_changes_instances_must_show_whose_they_are() -> None:
         assert not changes or statement["Condition"]
 
 
+def test_a_bucket_of_another_account_is_nothing_to_anybody_whoever_lets_them_in(text: str) -> None:
+    """Names of buckets are the whole world's: one that was removed here may be made again there."""
+    here = {"StringEquals": {"aws:ResourceAccount": ACCOUNT.id}}
+    of_s3 = [one for one in statements(text) if any(action.startswith("s3:") for action in each(one["Action"]))]
+    assert of_s3 and all(one["Condition"] == here for one in of_s3)
+
+
 def test_nobody_but_a_worker_and_the_web_tier_reads_people_and_nobody_reads_photos() -> None:
     readers = set()
     for path in POLICIES:

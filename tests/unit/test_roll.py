@@ -20,8 +20,8 @@ def member(id: str, *, heard: bool = True, going: float = 0.0, at: float = 10.0)
     return Member(id, f"token of {id}", 1, at, at, Start.LAUNCH, heard, going)
 
 
-def beat(id: str, at: float = 50.0) -> Heartbeat:
-    return Heartbeat(id, WorkerState.IDLE, 0, at, at)
+def beat(id: str, at: float = 50.0, state: WorkerState = WorkerState.IDLE) -> Heartbeat:
+    return Heartbeat(id, state, 0, at, at)
 
 
 def roll(
@@ -35,11 +35,12 @@ def roll(
     before: Roll | None = None,
     listed_at: float = 99.0,
     gone: tuple[Member, ...] = (),
+    say: WorkerState = WorkerState.IDLE,
 ) -> Roll:
     ledger = before.ledger if before else Ledger(intents, {m.id: m for m in members})
     look = Look(
         listed,
-        {id: beat(id) for id in beats},
+        {id: beat(id, state=say) for id in beats},
         now,
         lag,
         before.instances if before else (),
@@ -153,3 +154,38 @@ def test_a_start_that_leaves_it_stopped_has_failed() -> None:
     called = roll([one("a", STOPPED)], members=(member("a"),), intents=(intent,))
     assert (called.failed, called.ledger.intents) == ((95.0,), ())
     assert states(roll([one("a", STOPPED)], before=called)) == {"a": STOPPED}
+
+
+def test_a_worker_that_drains_unasked_is_no_capacity_and_its_instance_is_to_go() -> None:
+    seen = roll([one("a")], members=(member("a"),), beats=("a",))
+    called = roll([one("a")], before=seen, beats=("a",), say=WorkerState.DRAINING, now=101.0)
+    assert (states(called), called.ledger.members["a"].going_since) == ({"a": DRAINING}, 101.0)
+    # It has ended, and its instance runs on.
+    called = roll([one("a")], before=called, now=102.0)
+    assert (states(called), called.ledger.members["a"].going_since) == ({"a": DRAINING}, 101.0)
+
+
+def test_one_started_again_does_not_drain_because_it_did_so_in_its_last_life() -> None:
+    started = replace(member("a", heard=False, at=60.0), start=Start.POOL)
+    called = roll([one("a", at=60.0, start=Start.POOL)], members=(started,), beats=("a",), say=WorkerState.DRAINING)
+    assert states(called) == {"a": PENDING}
+
+
+def test_one_that_its_fleet_lets_go_is_on_its_way_out_since_that_was_seen() -> None:
+    called = roll([one("a", DRAINING)], members=(member("a"),), now=100.0)
+    assert called.ledger.members["a"].going_since == 100.0
+    assert roll([one("a", DRAINING)], before=called, now=105.0).ledger is called.ledger
+
+
+def test_one_that_its_fleet_lets_go_before_it_ever_worked_has_failed() -> None:
+    leaving = roll([one("a", DRAINING)], members=(member("a", heard=False),))
+    assert roll([], before=leaving).failed == (10.0,)
+
+
+@pytest.mark.parametrize("rested", [True, False])
+def test_one_that_comes_up_again_under_the_time_of_its_last_start_was_asked_for_now(rested: bool) -> None:
+    intent = Intent("token of a", 1, "", 95.0, Start.POOL, "a", answered_at=96.0)
+    resting = replace(member("a", heard=False), asked_at=0.0) if rested else member("a", heard=False)
+    called = roll([one("a", PENDING)], members=(resting,), intents=(intent,), beats=("a",), lag=LAG)
+    assert called.ledger.members["a"].asked_at == 95.0
+    assert (states(called), called.booted) == ({"a": PENDING}, ()), "what was heard is of its last life"

@@ -1,5 +1,6 @@
 """Replies reach the one who waits, and nobody else; what is stored is the truth where a reply is lost."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,9 @@ import pytest
 
 from facefleet import answers, wire
 from facefleet.backends import connect
-from facefleet.model import Job, JobKind, Result
-from facefleet.ports import Backend
+from facefleet.errors import Unavailable
+from facefleet.model import Job, JobKind, Message, Result
+from facefleet.ports import Backend, Queue
 from facefleet.settings import Settings
 from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
@@ -104,3 +106,54 @@ def test_a_waiter_whose_job_was_purged_is_told(
         with pytest.raises(Problem) as told:
             router.wait(future, a_job("a"), 20)
     assert (told.value.status, told.value.code) == (410, "purged")
+
+
+class Troubled:
+    """A queue whose first receives fail."""
+
+    def __init__(self, queue: Queue, troubles: list[Exception]) -> None:
+        self.name = queue.name
+        self.ack_all = queue.ack_all
+        self._queue = queue
+        self._troubles = troubles
+
+    def receive(self, **how: object) -> list[Message]:
+        if self._troubles:
+            raise self._troubles.pop(0)
+        return self._queue.receive(**how)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "traces"), [(Unavailable("SQS does not answer"), 0), (KeyError("no such thing"), 3)], ids=str
+)
+def test_the_router_goes_on_after_whatever_befalls_it_and_tells_what_we_know_in_a_line(
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Exception,
+    traces: int,
+) -> None:
+    monkeypatch.setattr("web_tier.router.RETRY_AFTER", 0.01)
+    with backend.open_replies() as replies:
+        router = ReplyRouter(Troubled(replies, [trouble] * 3), backend.blobs)
+        with caplog.at_level(logging.INFO), router.running(), router.expecting("a") as future:
+            send(backend, router, "a", "paul")
+            result = router.wait(future, a_job("a"), 20)
+    assert result and result["answer"] == "paul"
+    told = [record for record in caplog.records if record.name == "web_tier.router"]
+    assert [record.message.partition(" in ")[0] for record in told] == ["replies: tried again"] * 3
+    assert len([record for record in told if record.exc_info]) == traces
+
+
+def test_the_longer_replies_cannot_be_had_the_less_often_they_are_asked_for(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("web_tier.router.RETRY_AFTER", 0.01)
+    monkeypatch.setattr("web_tier.router.MAX_RETRY_AFTER", 0.04)
+    with backend.open_replies() as replies:
+        router = ReplyRouter(Troubled(replies, [Unavailable("no")] * 5), backend.blobs)
+        with caplog.at_level(logging.INFO), router.running(), router.expecting("a") as future:
+            send(backend, router, "a", "paul")
+            assert router.wait(future, a_job("a"), 20)
+    pauses = [record.args[0] for record in caplog.records if record.name == "web_tier.router"]
+    assert pauses == [0.01, 0.02, 0.04, 0.04, 0.04]

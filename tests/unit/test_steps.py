@@ -10,13 +10,11 @@ from controller.backoff import LONGEST_TRIAL, Backoff, FailedStarts
 from controller.estimates import Average, Bill, Estimates, running_costs
 from controller.ledger import Intent, Learned, Ledger, Member, token_for
 from controller.policy import Plan, Terms
-from controller.remedies import Allowed, overdue
 from controller.steps import Limits, clamp, launch_intents, to_start
 from facefleet.model import Heartbeat, Instance, InstanceState, Start, WorkerState
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 TERMS = Terms(0, 10)
-ALLOWED = Allowed(pending=300.0, draining=30.0, stopping=120.0)
 
 
 def clamped(launch: int, learned: Learned, *, limits: Limits | None = None, **seen: int) -> tuple[int, str]:
@@ -101,48 +99,6 @@ def test_the_first_that_works_ends_the_row() -> None:
 @given(failures=st.integers(0, 2000), chance=st.floats(0, 1))
 def test_no_pause_is_longer_than_a_minute(failures: int, chance: float) -> None:
     assert 0.0 <= Backoff(failures).failed(0.0, lambda: chance).until <= 60.0
-
-
-@pytest.mark.parametrize(
-    ("state", "since", "heard", "going", "is_overdue"),
-    [
-        (PENDING, 700.0, False, 0.0, False),
-        (PENDING, 699.0, False, 0.0, True),
-        (RUNNING, 699.0, False, 0.0, True),
-        (RUNNING, 1.0, True, 0.0, False),
-        (RUNNING, 1.0, True, 900.0, False),
-        (DRAINING, 970.0, True, 0.0, False),
-        (DRAINING, 969.0, True, 0.0, True),
-        (DRAINING, 969.0, False, 0.0, True),
-        (STOPPING, 880.0, True, 1.0, False),
-        (STOPPING, 879.0, True, 1.0, True),
-        (STOPPED, 1.0, False, 0.0, False),
-    ],
-)
-def test_no_state_lasts_longer_than_it_may(
-    state: InstanceState, since: float, heard: bool, going: float, is_overdue: bool
-) -> None:
-    one = Instance("i", state, since, since)
-    ledger = Ledger(members={"i": Member("i", "", 0, since, since, Start.LAUNCH, heard, going)})
-    assert overdue([one], ledger, {}, ALLOWED, 0.0, now=1000.0) == ["i"] * is_overdue
-
-
-def test_one_that_was_told_to_drain_and_runs_on_is_ended_too() -> None:
-    one = Instance("i", RUNNING, 1.0, 1.0)
-    ledger = Ledger(members={"i": Member("i", "", 0, 1.0, 1.0, Start.LAUNCH, True, 900.0)})
-    assert overdue([one], ledger, {"i": 971.0}, ALLOWED, 0.0, now=1000.0) == []
-    assert overdue([one], ledger, {"i": 969.0}, ALLOWED, 0.0, now=1000.0) == ["i"]
-
-
-@pytest.mark.parametrize(
-    ("state", "heard", "going"),
-    [(PENDING, False, 0.0), (RUNNING, False, 0.0), (RUNNING, True, 1.0), (DRAINING, True, 1.0), (STOPPING, True, 1.0)],
-)
-def test_no_time_counts_in_which_nobody_watched(state: InstanceState, heard: bool, going: float) -> None:
-    one = Instance("i", state, 1.0, 1.0)
-    ledger = Ledger(members={"i": Member("i", "", 0, 1.0, 1.0, Start.LAUNCH, heard, going)})
-    assert overdue([one], ledger, {"i": 1.0}, ALLOWED, 9990.0, now=10_000.0) == []
-    assert overdue([one], ledger, {"i": 1.0}, ALLOWED, 9000.0, now=10_000.0) == ["i"]
 
 
 def test_the_lowest_slots_that_nobody_holds_are_asked_for() -> None:

@@ -1,16 +1,20 @@
 """What systemd hears of a process, over a real datagram socket."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.workers.workertmp import WorkerTmp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +28,8 @@ from facefleet.backends import connect
 from facefleet.model import Result
 from facefleet.ports import MAX_WAIT
 from facefleet.settings import Settings
-from web_tier.__main__ import answers
+from web_tier.__main__ import SILENT
+from web_tier.__main__ import gets_on as web_gets_on
 
 PATIENCE = 20.0
 
@@ -97,6 +102,7 @@ def test_a_worker_comes_round_with_each_poll(tmp_path: Path) -> None:
         pulse,
         idle=stop.set,
         stands=bool,
+        probe=lambda: None,
     ).run(stop)
     assert pulse.turned_at > before
 
@@ -134,34 +140,82 @@ def test_a_process_that_its_watchdog_ends_says_where_it_hung() -> None:
     assert "in hang_here" in said.stderr
 
 
+@dataclass(frozen=True)
+class Process:
+    """One of gunicorn's."""
+
+    tmp: WorkerTmp
+
+
+Gunicorn = Callable[[float | None], Process]
+
+
 @pytest.fixture
-def app() -> Iterator[ThreadingHTTPServer]:
-    """Answers `/healthz` with the server's `answer`."""
+def silent() -> Iterator[Gunicorn]:
+    """`silent(5.0)`: a process whose loop gave its last sign so many seconds ago; None: that has yet to start."""
+    with ExitStack() as opened:
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(self.server.answer if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
-            self.end_headers()
+        def silent(seconds: float | None) -> Process:
+            tmp = WorkerTmp(Config())
+            opened.callback(tmp.close)
+            if seconds is not None:
+                at = time.monotonic() - seconds
+                os.utime(tmp.fileno(), (at, at))
+            return Process(tmp)
 
-        def log_message(self, *args: object) -> None:
+        yield silent
+
+
+def test_a_web_tier_gets_on_while_gunicorn_has_processes_and_none_to_end(silent: Gunicorn) -> None:
+    assert web_gets_on([silent(0.0)]) and web_gets_on([silent(None), silent(SILENT - 5)])
+    assert not web_gets_on([silent(0.0), silent(SILENT + 5)])
+    assert not web_gets_on([])
+
+
+def test_a_process_that_gunicorn_just_ended_is_none_that_hangs(silent: Gunicorn) -> None:
+    ended = silent(SILENT + 5)
+    ended.tmp.close()
+    assert web_gets_on([ended])
+
+
+BUSY = """
+import os
+from facefleet.settings import Settings
+from web_tier import __main__ as web
+web.SPARE_THREADS, web.LOOK_EVERY = 1, 0.1
+web.Server(Settings.from_env(os.environ)).run()
+"""
+UPLOAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\nmore to come"
+
+
+def is_answered(port: int, seconds: float) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=seconds) as client:
+            client.settimeout(seconds)
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return bool(client.recv(1))
+    except OSError:
+        return False
+
+
+def test_systemd_hears_of_a_web_tier_whose_threads_all_wait_for_slow_clients(
+    told: socket.socket, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = {"FACEFLEET_PORT": str(port), "FACEFLEET_DATA": str(tmp_path / "data"), "FACEFLEET_MAX_UPLOADS": "1"}
+    with ExitStack() as opened:
+        web = opened.enter_context(subprocess.Popen([sys.executable, "-c", BUSY], env=os.environ | env))
+        opened.callback(web.terminate)
+        assert told.recv(1000).startswith(b"READY=1")
+        assert any(is_answered(port, 1.0) for _ in range(int(PATIENCE)))
+        for _ in range(2):
+            opened.enter_context(socket.create_connection(("127.0.0.1", port))).sendall(UPLOAD)
+        while is_answered(port, 1.0):
             pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.answer = 200  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_an_app_is_alive_if_it_says_so_and_only_then(app: ThreadingHTTPServer) -> None:
-    port = app.server_address[1]
-    assert answers("127.0.0.1", port)
-    assert answers("0.0.0.0", port)  # noqa: S104  # what the web tier is bound to, asked at
-    app.answer = 500  # type: ignore[attr-defined]
-    assert not answers("127.0.0.1", port)
-    with socket.socket() as unheard:
-        unheard.bind(("127.0.0.1", 0))
-        assert not answers(*unheard.getsockname())
+        told.setblocking(False)
+        with suppress(BlockingIOError):
+            while told.recv(1000):
+                pass
+        told.settimeout(PATIENCE)
+        assert told.recv(1000) == b"WATCHDOG=1"

@@ -1,6 +1,7 @@
 """What goes wrong outside, and what the loop makes of it."""
 
 from collections import deque
+from dataclasses import replace
 
 import pytest
 from lines import Fault, Line
@@ -8,9 +9,10 @@ from machines import Flaw
 from places import at
 
 from controller.reconcile import HOLDING, UNREADABLE
+from controller.remedies import STOPPING_FOR
 from controller.status import Status
 from facefleet.errors import Conflict, Unavailable
-from facefleet.model import InstanceState, Start
+from facefleet.model import Instance, InstanceState, Start
 
 
 def test_an_unreadable_queue_holds_what_there_is() -> None:
@@ -70,6 +72,28 @@ def test_a_silent_worker_is_ended_and_replaced() -> None:
     place.cloud.silence(0)
     place.run(100)
     assert place.cloud.launches == 5
+
+
+def test_one_whose_worker_drains_unasked_is_replaced_at_once_and_let_go() -> None:
+    place = at()
+    place.cloud.arrive(10_000)
+    place.run(60)
+    place.cloud.notice(0)
+    place.run(8)
+    assert place.states() == [InstanceState.RUNNING] * 3 + [InstanceState.STOPPING]
+    place.run(30)
+    assert (place.cloud.launches, place.cloud.wrongs) == (5, [])
+
+
+def test_one_whose_worker_ended_while_no_controller_was_there_is_replaced() -> None:
+    place = at()
+    place.cloud.arrive(10_000)
+    place.run(60)
+    place.cloud.notice(0)
+    place.cloud.advance(20)
+    place.begin_anew()
+    place.run(100)
+    assert (place.cloud.launches, place.cloud.wrongs) == (5, [])
 
 
 def test_whoever_slept_does_not_take_the_workers_for_silent() -> None:
@@ -143,6 +167,28 @@ def test_a_refused_call_is_asked_less_often_and_then_done() -> None:
     assert place.cloud.launches == 0
     place.tick(0.2)
     assert place.cloud.launches == 1
+
+
+class Undated(Line):
+    """Its list says nothing of when a state began."""
+
+    def instances(self) -> list[Instance]:
+        return [replace(one, since=one.launched_at) for one in super().instances()]
+
+
+def test_who_stops_is_given_its_time_by_a_list_without_dates_too() -> None:
+    place = at(flaws=deque([Flaw.NEVER_STOPS]))
+    place.line = Undated(place.cloud)
+    place.begin_anew()
+    place.cloud.arrive(10_000)
+    place.run(400)
+    place.cloud.visible = 0
+    place.run(20)
+    assert InstanceState.STOPPING in place.states()
+    place.run(STOPPING_FOR - 10)
+    assert (place.status.calls["end"], place.states()) == (0, [InstanceState.STOPPING])
+    place.run(60)
+    assert (place.status.calls["end"] > 0, place.states()) == (True, [])
 
 
 class Bursting(Line):

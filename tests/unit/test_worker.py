@@ -89,7 +89,7 @@ def work_until(done: Callable[[], bool], backend: Backend, calls: Calls, process
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(requests, open_replies, blobs, process, pulse, idle=nothing, stands=always)
+    worker = Worker(requests, open_replies, blobs, process, pulse, idle=nothing, stands=always, probe=nothing)
     thread = threading.Thread(target=worker.run, args=(stop,))
     with pulse.beating(stop):
         thread.start()
@@ -117,7 +117,7 @@ def received(replies: Queue) -> list[dict[str, Any]]:
 def test_whichever_call_fails_the_job_ends_with_one_answer(
     backend: Backend, replies: Queue, monkeypatch: pytest.MonkeyPatch, fail_at: int, after: bool
 ) -> None:
-    monkeypatch.setattr("app_tier.worker.RETRY_AFTER", 0.01)
+    monkeypatch.setattr("app_tier.outage.RETRY_AFTER", 0.01)
     backend.blobs.put(keys.claim("j"), b"paul")
     backend.requests.send(wire.dump_job(job("j", replies.name, image=None, blob=keys.claim("j"))))
     work_until(lambda: backend.requests.depth() == Depth(0, 0), backend, Calls(fail_at, after=after))
@@ -195,7 +195,7 @@ backend = connect(Settings(data=Path(sys.argv[1])))
 backend.requests.send("anything")
 (message,) = backend.requests.receive()
 beat, stop = pulse.Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.4), threading.Event()
-with beat.beating(stop), beat.holding(message):
+with beat.beating(stop), beat.holding(message), beat.working():
     stop.wait()
 """
 
@@ -233,7 +233,9 @@ def test_a_worker_tidies_soon_after_its_last_job_and_then_whenever_it_has_waited
             stop.set()
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
-    worker = Worker(requests, backend.replies, backend.blobs, recognised, pulse, idle=tidy, stands=always)
+    worker = Worker(
+        requests, backend.replies, backend.blobs, recognised, pulse, idle=tidy, stands=always, probe=nothing
+    )
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
     thread.join(PATIENCE)
@@ -246,7 +248,16 @@ def test_a_job_to_tidy_is_done_and_answered_to_nobody(backend: Backend) -> None:
     backend.requests.send(wire.dump_job(Job("t", JobKind.TIDY, "-", 0.0)))
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(backend.requests, backend.replies, backend.blobs, recognised, pulse, idle=tidied.set, stands=always)
+    worker = Worker(
+        backend.requests,
+        backend.replies,
+        backend.blobs,
+        recognised,
+        pulse,
+        idle=tidied.set,
+        stands=always,
+        probe=nothing,
+    )
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     assert tidied.wait(PATIENCE)
@@ -271,7 +282,9 @@ def test_an_answer_that_names_somebody_erased_before_it_was_stored_is_made_anew(
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(backend.requests, backend.replies, backend.blobs, process, pulse, idle=nothing, stands=stands)
+    worker = Worker(
+        backend.requests, backend.replies, backend.blobs, process, pulse, idle=nothing, stands=stands, probe=nothing
+    )
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     (reply,) = replies.receive(wait=PATIENCE)

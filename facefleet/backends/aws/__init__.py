@@ -4,12 +4,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from facefleet.backends.aws.blobs import S3Blobs
-from facefleet.backends.aws.clients import Clients, connect_clients
+from facefleet.backends.aws.clients import CONNECTIONS, Clients, Lanes, connect_all
 from facefleet.backends.aws.fleet import Ec2Fleet
 from facefleet.backends.aws.group import GroupFleet
 from facefleet.backends.aws.machine import Ec2Machine
 from facefleet.backends.aws.people import DynamoPeople
-from facefleet.backends.aws.queue import SqsQueue
+from facefleet.backends.aws.queue import DeadLetters, SqsQueue
 from facefleet.backends.aws.replies import ReplyQueues
 from facefleet.errors import NotFound, Unavailable
 from facefleet.lock import only_one
@@ -22,13 +22,10 @@ DEAD_VISIBILITY_TIMEOUT = 30.0
 
 def connect(settings: Settings) -> Backend:
     """Opens what is there; raises `Unavailable` where it is not, or AWS does not answer."""
-    clients = connect_clients()
-    try:
-        requests = SqsQueue(clients.sqs, settings.request_queue, visibility_timeout=settings.visibility_timeout)
-        dead = SqsQueue(clients.sqs, dead_letters_of(settings), visibility_timeout=DEAD_VISIBILITY_TIMEOUT)
-    except NotFound as e:
-        raise Unavailable(f"{e}: `facefleet setup` makes it") from e
-    replies = ReplyQueues(clients.sqs, settings.response_queue)
+    # So that uploads, each in a thread of its own, find a connection that is open already.
+    clients, lanes = connect_all(connections=max(CONNECTIONS, settings.max_uploads))
+    requests, dead = queues_of(lanes, settings)
+    replies = ReplyQueues(lanes.send, settings.response_queue, lanes=lanes)
     blobs = S3Blobs(clients.s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
     people = DynamoPeople(clients.dynamodb, settings.people_table)
     fleet = fleet_of(clients, settings)
@@ -46,6 +43,17 @@ def connect(settings: Settings) -> Backend:
         # On one host; a lease in the ledger sees to it that there is one of all hosts.
         only_one=lambda what: only_one(settings.data / f"{what}.lock", what),
     )
+
+
+def queues_of(lanes: Lanes, settings: Settings) -> tuple[SqsQueue, DeadLetters]:
+    name, dead, timeout = settings.request_queue, dead_letters_of(settings), settings.visibility_timeout
+    try:
+        return (
+            SqsQueue(lanes.send, name, visibility_timeout=timeout, lanes=lanes),
+            DeadLetters(lanes.send, dead, visibility_timeout=DEAD_VISIBILITY_TIMEOUT, lanes=lanes),
+        )
+    except NotFound as e:
+        raise Unavailable(f"{e}: `facefleet setup` makes it") from e
 
 
 def dead_letters_of(settings: Settings) -> str:

@@ -1,19 +1,20 @@
 """Blobs on S3, in buckets that keep versions: a deletion reaches all of them."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from facefleet.backends.aws.faults import code_of, translated
 from facefleet.backends.aws.s3_files import LastUnnamed, filled, on_disk
 from facefleet.backends.aws.s3_keys import Layout, Place
 from facefleet.errors import Conflict, NotFound, Unavailable
+from facefleet.keys import loggable
 from facefleet.model import BlobInfo
 
 #: Puts that one `put_all` has under way at the same time.
@@ -25,6 +26,8 @@ DELETE_TRIES = 3
 #: "We encountered an internal error. Please try again."
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 PASSING = frozenset({"InternalError"})
+#: What a list of versions holds.
+KINDS = ("Versions", "DeleteMarkers")
 #: What S3 calls a version of an object. `If-Match: *` would fit anything.
 ETAG = re.compile(r'"[^"*]+"')
 
@@ -39,7 +42,7 @@ class S3Blobs:
 
     def put(self, key: str, data: bytes) -> None:
         at = self._layout.place(key)
-        with asking(f"writing {key}"):
+        with asking(f"writing {loggable(key)}"):
             self._s3.put_object(Bucket=at.bucket, Key=at.key, Body=data)
 
     def put_all(self, blobs: Mapping[str, bytes]) -> None:
@@ -55,7 +58,7 @@ class S3Blobs:
 
     def put_file(self, key: str, fill: Callable[[Path], object]) -> None:
         at = self._layout.place(key)
-        with on_disk(f"making {key}"), filled(fill) as file, asking(f"writing {key}"):
+        with on_disk(f"making {loggable(key)}"), filled(fill) as file, asking(f"writing {loggable(key)}"):
             # In several parts where it is large; if one fails, S3 is told to drop the others.
             self._s3.upload_fileobj(file, at.bucket, at.key)
 
@@ -63,48 +66,50 @@ class S3Blobs:
         return self.tagged(key)[0]
 
     def tagged(self, key: str) -> tuple[bytes, str]:
-        with asking(f"reading {key}"):
+        with asking(f"reading {loggable(key)}"):
             found = self._found(key)
             return found["Body"].read(), found["ETag"]
 
     def put_if(self, key: str, data: bytes, *, tag: str | None) -> str:
         at = self._layout.place(key)
         if tag is not None and not ETAG.fullmatch(tag):
-            raise Conflict(f"nothing that lies at {key} has the tag {tag!r}")
+            raise Conflict(f"nothing that lies at {loggable(key)} has the tag {tag!r}")
         condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         try:
-            with asking(f"changing {key}"):
+            with asking(f"changing {loggable(key)}"):
                 written = self._s3.put_object(Bucket=at.bucket, Key=at.key, Body=data, **condition)
         except NotFound as e:
             # S3's word for If-Match where nothing lies.
-            raise Conflict(f"{key} was deleted by somebody else") from e
+            raise Conflict(f"{loggable(key)} was deleted by somebody else") from e
         etag: str = written["ETag"]
         return etag
 
     def local(self, key: str) -> Path:
         """A file without a name, by its number in this process; this thread's next call may close it."""
-        with on_disk(f"fetching {key}"), asking(f"reading {key}"):
+        with on_disk(f"fetching {loggable(key)}"), asking(f"reading {loggable(key)}"):
             return self._last.replace(self._found(key)["Body"].iter_chunks(CHUNK))
 
     def _found(self, key: str) -> Any:
         at = self._layout.place(key)
         return self._s3.get_object(Bucket=at.bucket, Key=at.key)
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
+    def list(self, prefix: str, *, every_version: bool = False) -> Iterator[BlobInfo]:
+        """As the port says; every version: each mark of a deletion, too, as an empty one."""
         word, _, start = prefix.partition("/")
         area = self._layout.area(word)
-        with asking(f"listing {prefix}"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=area.bucket, Prefix=area.prefix(start))
-            for one in (one for page in pages for one in page.get("Contents", ())):
+        verb, found = ("list_object_versions", newest_of) if every_version else ("list_objects_v2", contents_of)
+        with asking(f"listing {loggable(prefix)}"):
+            pages = self._s3.get_paginator(verb).paginate(Bucket=area.bucket, Prefix=area.prefix(start))
+            for one in found(pages):
                 name = area.name(one["Key"])
                 if name is not None and name.startswith(start):
-                    yield BlobInfo(f"{word}/{name}", one["Size"], one["LastModified"].timestamp())
+                    yield BlobInfo(f"{word}/{name}", one.get("Size", 0), one["LastModified"].timestamp())
 
     def delete(self, key: str) -> bool:
         """Every version, and every mark that an object was deleted; False if there was no version."""
         at = self._layout.place(key)
         was_there = False
-        with asking(f"deleting {key}"):
+        with asking(f"deleting {loggable(key)}"):
             while True:
                 page = self._s3.list_object_versions(Bucket=at.bucket, Prefix=at.key)
                 history = history_of(at.key, page)
@@ -112,6 +117,16 @@ class S3Blobs:
                 self._erase(at, history.versions + history.markers)
                 if not history.goes_on:
                     return was_there
+
+    def delete_older(self, key: str) -> None:
+        at = self._layout.place(key)
+        with asking(f"deleting older versions of {loggable(key)}"):
+            while True:
+                # Newest first: what lies there now heads each page, and what was behind it is gone from the next.
+                history = history_of(at.key, self._s3.list_object_versions(Bucket=at.bucket, Prefix=at.key))
+                self._erase(at, tuple(one for one in history.versions + history.markers if one not in history.latest))
+                if not history.goes_on:
+                    return
 
     def _erase(self, at: Place, versions: tuple[str, ...]) -> None:
         for tries_left in reversed(range(DELETE_TRIES)):
@@ -133,21 +148,36 @@ class History:
 
     versions: tuple[str, ...]
     markers: tuple[str, ...]
+    #: The one of them that the object is now, if it is on this page.
+    latest: frozenset[str]
     goes_on: bool
 
 
 def history_of(key: str, page: Mapping[str, Any]) -> History:
     """From a page of objects that begin with this key; the one that is just this comes first."""
 
-    def own(kind: str) -> tuple[str, ...]:
-        return tuple(one["VersionId"] for one in page.get(kind, ()) if one["Key"] == key)
+    versions, markers = ([one for one in page.get(kind, ()) if one["Key"] == key] for kind in KINDS)
+    latest = frozenset(one["VersionId"] for one in versions + markers if one["IsLatest"])
+    goes_on = page["IsTruncated"] and page.get("NextKeyMarker") == key
+    return History(_ids(versions), _ids(markers), latest, goes_on)
 
-    return History(own("Versions"), own("DeleteMarkers"), page["IsTruncated"] and page.get("NextKeyMarker") == key)
+
+def _ids(found: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(one["VersionId"] for one in found)
+
+
+def contents_of(pages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (one for page in pages for one in page.get("Contents", ()))
+
+
+def newest_of(pages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Of each object the version or mark that it is now."""
+    return (one for page in pages for kind in KINDS for one in page.get(kind, ()) if one["IsLatest"])
 
 
 @contextmanager
 def asking(what: str) -> Iterator[None]:
-    """As `translated`, but that a bucket that is missing is no blob that is missing."""
+    """As `translated`, but that a bucket that is missing is no blob that is missing, and that no URL is told."""
     with translated(what):
         try:
             yield
@@ -155,3 +185,8 @@ def asking(what: str) -> Iterator[None]:
             if code_of(e) == "NoSuchBucket":
                 raise Unavailable(f"{what}: there is no such bucket: `facefleet setup` makes it") from e
             raise
+        except NoCredentialsError:
+            raise
+        except BotoCoreError as e:
+            # Its words, and those of what it stems from, hold the URL, which may hold a person's id.
+            raise Unavailable(f"{what}: S3 does not answer ({type(e).__name__})") from None

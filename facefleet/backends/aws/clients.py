@@ -16,7 +16,10 @@ READ_TIMEOUT = 10.0
 #: Tries of one call, the first included; botocore waits between them, with jitter, and slows down when throttled.
 #: https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html#adaptive-retry-mode
 TRIES = 4
-#: Uploads that send at the same time; more wait for a connection.
+#: EC2 answers a lack of instances as a fault of its own, 500, which botocore tries again; the controller, who asks
+#: elsewhere then, waits for that meanwhile.
+EC2_TRIES = 2
+#: Kept open for each client. More calls at the same time make connections of their own, each for its call alone.
 CONNECTIONS = 64
 
 
@@ -31,30 +34,49 @@ class Clients:
     autoscaling: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """SQS, by a client for each kind of call: a client that is throttled slows all its calls down.
+
+    What a burst of sends, or of receives, meets must not keep a lease from being extended.
+    """
+
+    send: Any
+    receive: Any
+    lease: Any
+
+
 def connect_clients() -> Clients:
     """Makes no call; raises `BadSettings` where boto3 has no region, or cannot read its settings."""
+    return connect_all()[0]
+
+
+def connect_all(*, connections: int = CONNECTIONS) -> tuple[Clients, Lanes]:
+    """As `connect_clients`; the first lane is its client of SQS. `connections`: kept open for each."""
     try:
         session = boto3.session.Session()
         if session.region_name is None:
             raise BadSettings("AWS needs a region: set AWS_DEFAULT_REGION, as AWS_DEFAULT_REGION=us-east-1")
-        return Clients(
-            # A long poll is answered later than anything else.
-            sqs=session.client("sqs", config=_config(read_timeout=MAX_WAIT + READ_TIMEOUT)),
-            s3=session.client("s3", config=_config()),
-            dynamodb=session.client("dynamodb", config=_config()),
-            ec2=session.client("ec2", config=_config()),
-            autoscaling=session.client("autoscaling", config=_config()),
+        clients = Clients(
+            sqs=session.client("sqs", config=_config(connections)),
+            s3=session.client("s3", config=_config(connections)),
+            dynamodb=session.client("dynamodb", config=_config(connections)),
+            ec2=session.client("ec2", config=_config(connections, tries=EC2_TRIES)),
+            autoscaling=session.client("autoscaling", config=_config(connections)),
         )
+        # A long poll is answered later than anything else.
+        receive = session.client("sqs", config=_config(connections, read_timeout=MAX_WAIT + READ_TIMEOUT))
+        return clients, Lanes(clients.sqs, receive, session.client("sqs", config=_config(connections)))
     except BotoCoreError as e:
         raise BadSettings(f"boto3's settings cannot be used: {e}") from e
 
 
-def _config(*, read_timeout: float = READ_TIMEOUT) -> Config:
+def _config(connections: int, *, read_timeout: float = READ_TIMEOUT, tries: int = TRIES) -> Config:
     return Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=read_timeout,
-        retries={"mode": "adaptive", "total_max_attempts": TRIES},
-        max_pool_connections=CONNECTIONS,
+        retries={"mode": "adaptive", "total_max_attempts": tries},
+        max_pool_connections=connections,
         tcp_keepalive=True,
         user_agent_extra=f"facefleet/{__version__}",
     )

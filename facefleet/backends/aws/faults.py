@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from facefleet.errors import Conflict, NoCapacity, NotFound, ServiceError, Throttled, TooLarge, Unavailable
 
@@ -12,6 +13,18 @@ class Invalid(Unavailable):
     """A parameter will not do: SQS's word for a lease that has ended, too, and for a message that is too long."""
 
     code = "invalid"
+
+
+class TooSoon(Unavailable):
+    """The name was somebody's a moment ago: a queue may be made again a minute after it was deleted."""
+
+    code = "too_soon"
+
+
+class PurgedAlready(Unavailable):
+    """A purge of this queue began within the last minute, and goes on."""
+
+    code = "purged_already"
 
 
 #: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html, and each service's own page.
@@ -60,7 +73,9 @@ MEANINGS: dict[type[ServiceError], frozenset[str]] = {
             "TooManyRequestsException",
         }
     ),
+    PurgedAlready: frozenset({"AWS.SimpleQueueService.PurgeQueueInProgress", "PurgeQueueInProgress"}),
     TooLarge: frozenset({"EntityTooLarge"}),
+    TooSoon: frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"}),
     Invalid: frozenset(
         {
             "AWS.SimpleQueueService.MessageNotInflight",
@@ -86,8 +101,18 @@ def translated(what: str) -> Iterator[None]:
         raise in_our_words(e, what) from e
     except NoCredentialsError as e:
         raise Unavailable(f"{what}: no AWS credentials were found: give the machine a role, or set AWS_PROFILE") from e
-    except BotoCoreError as e:
+    except (BotoCoreError, ResponseParserError) as e:
+        # The latter is none of botocore's own family: a proxy's page, say, where XML was due.
         raise Unavailable(f"{what}: AWS does not answer ({e})") from e
+    except RuntimeError as e:
+        if not _is_of_credentials(e):
+            raise
+        raise Unavailable(f"{what}: no AWS credentials that are valid now ({e})") from e
+
+
+def _is_of_credentials(error: RuntimeError) -> bool:
+    """botocore's own word for a role's keys that it fetched anew, and that are old still, is no class of its own."""
+    return type(error) is RuntimeError and "credentials" in str(error)
 
 
 def in_our_words(error: ClientError, what: str) -> ServiceError:

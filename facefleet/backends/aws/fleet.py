@@ -1,13 +1,14 @@
 """A fleet of EC2 instances. Their tags say that they are ours: nobody else's is ever touched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.instances import FLEET, LIVING, Listed, as_listed, find, tags_of
 from facefleet.backends.aws.offers import Offer, is_spot, offers_of
-from facefleet.errors import Conflict
+from facefleet.backends.aws.refusals import each, is_of_what_was_asked, lacking
+from facefleet.errors import Conflict, ServiceError
 from facefleet.model import Instance
 from facefleet.settings import Settings
 
@@ -64,7 +65,7 @@ class Ec2Fleet:
         """EC2 keeps tokens: one used before brings the same instance, and `Conflict` once that is gone."""
         if offer not in self._offers:
             raise Conflict(f"{offer} is not offered any more: ask for another")
-        with translated(f"launching {offer}"):
+        with translated(f"launching {offer}"), lacking(f"launching {offer}"):
             answer = self._ec2.run_instances(**request(token, self._offers[offer], self._name, self._template))
         (described,) = answer["Instances"]
         launched = as_listed(described)
@@ -73,18 +74,22 @@ class Ec2Fleet:
 
     def start(self, ids: list[str]) -> None:
         stopped = [id for id, one in self._known(ids).items() if one.state == "stopped"]
+        names = " ".join(stopped)
         if stopped:
-            with translated(f"starting {' '.join(stopped)}"):
+            with translated(f"starting {names}"), lacking(f"starting {names}"):
                 self._note(self._ec2.start_instances(InstanceIds=stopped)["StartingInstances"])
 
     def retire(self, ids: list[str]) -> None:
-        """EC2 shuts the system down, which tells the worker to drain. One on its way up is to be asked again."""
+        """EC2 shuts the system down, which tells the worker to drain. One on its way up is to be asked again.
+
+        One that EC2 does not let go keeps nobody else; it is told of at the end, when all were asked.
+        """
         self._known(ids)
         leaving = how_to_leave(self._listed, ids, self._pool)
-        if leaving.stop:
-            with translated(f"stopping {' '.join(leaving.stop)}"):
-                self._note(self._ec2.stop_instances(InstanceIds=list(leaving.stop))["StoppingInstances"])
-        self._terminate(leaving.terminate, skip_shutdown=False)
+        try:
+            self._together("stopping", self._stop, leaving.stop)
+        finally:
+            self._terminate(leaving.terminate, skip_shutdown=False)
 
     def end(self, ids: list[str]) -> None:
         self._terminate(self._known(ids), skip_shutdown=True)
@@ -94,11 +99,30 @@ class Ec2Fleet:
         self._terminate(too_many(self._look(), self._pool), skip_shutdown=False)
 
     def _terminate(self, ids: Iterable[str], *, skip_shutdown: bool) -> None:
-        going = list(ids)
-        if going:
-            with translated(f"terminating {' '.join(going)}"):
-                answer = self._ec2.terminate_instances(InstanceIds=going, SkipOsShutdown=skip_shutdown)
+        def call(going: list[str]) -> None:
+            answer = self._ec2.terminate_instances(InstanceIds=going, SkipOsShutdown=skip_shutdown)
             self._note(answer["TerminatingInstances"])
+
+        self._together("terminating", call, ids)
+
+    def _stop(self, ids: list[str]) -> None:
+        self._note(self._ec2.stop_instances(InstanceIds=ids)["StoppingInstances"])
+
+    def _together(self, what: str, call: Callable[[list[str]], None], ids: Iterable[str]) -> None:
+        """All at once; where EC2 refuses that for the sake of one, each, so that the others go."""
+
+        def ask(*some: str) -> None:
+            with translated(f"{what} {' '.join(some)}"):
+                call(list(some))
+
+        going = list(ids)
+        try:
+            if going:
+                ask(*going)
+        except ServiceError as e:
+            if len(going) == 1 or not is_of_what_was_asked(e.__cause__):
+                raise
+            each(ask, going)
 
     def _known(self, ids: Iterable[str]) -> dict[str, Listed]:
         """Those of them that are ours."""

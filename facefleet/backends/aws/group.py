@@ -4,13 +4,14 @@ A token waits as a tag of the group until an instance comes, and is a tag of tha
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from facefleet.backends.aws.faults import translated
-from facefleet.backends.aws.group_state import SETTLES_AFTER, WAITING, Standing, as_standing, given, ours, over
+from facefleet.backends.aws.group_state import SETTLES_AFTER, WAITING, Standing, as_standing, given, ours, over, smaller
 from facefleet.backends.aws.instances import FLEET, LIVING, TOKEN, Listed, find, tags_of
+from facefleet.backends.aws.refusals import each
 from facefleet.errors import Conflict, NoCapacity, Unavailable
 from facefleet.model import Instance
 from facefleet.settings import Settings
@@ -34,6 +35,8 @@ class GroupFleet:
         #: Tokens that we gave, which lists may not show yet; and who has been given one at all.
         self._given: dict[str, str] = {}
         self._served: frozenset[str] = frozenset()
+        #: Tokens that we noted on the group, since when: its tags may lag.
+        self._noted: dict[str, float] = {}
 
     def instances(self) -> list[Instance]:
         """The group's, each with the token that it came for. One that the group sent for another has none."""
@@ -67,18 +70,18 @@ class GroupFleet:
     def retire(self, ids: list[str]) -> None:
         """The group shuts the system down, which tells the worker to drain, and sends no other in its place."""
         members = self._standing().members
-        for id in dict.fromkeys(ids):
-            if id in members:
-                self._release(id)
+        each(self._release, [id for id in dict.fromkeys(ids) if id in members])
 
     def end(self, ids: list[str]) -> None:
         listed = ours(self._find(), self._standing())
         ending = [id for id in dict.fromkeys(ids) if id in listed]
         if not ending:
             return
-        self.retire(ending)
-        with translated(f"terminating {' '.join(ending)}"):
-            self._ec2.terminate_instances(InstanceIds=ending, SkipOsShutdown=True)
+        try:
+            self.retire(ending)
+        finally:
+            with translated(f"terminating {' '.join(ending)}"):
+                self._ec2.terminate_instances(InstanceIds=ending, SkipOsShutdown=True)
 
     def tidy(self) -> None:
         """Removes tokens that wait no more from the group."""
@@ -90,7 +93,8 @@ class GroupFleet:
         if not answer["AutoScalingGroups"]:
             raise Unavailable(f"there is no Auto Scaling group {self._group}: correct FACEFLEET_AUTO_SCALING_GROUP")
         (described,) = answer["AutoScalingGroups"]
-        return as_standing(described)
+        standing = as_standing(described)
+        return replace(standing, waiting=self._noted | dict(standing.waiting))
 
     def _find(self) -> dict[str, Listed]:
         return find(self._ec2, {"tag:aws:autoscaling:groupName": [self._group], "instance-state-name": LIVING})
@@ -106,9 +110,16 @@ class GroupFleet:
             self._given[id] = token
         self._served = frozenset(id for id, one in members.items() if TOKEN in one.tags) | self._given.keys()
         seen = {id: self._with_token(one) for id, one in ours(listed, standing).items()}
-        self._forget(over(standing.waiting, (one.instance.token for one in seen.values()), time.time()))
+        self._end_waiting(standing, frozenset(one.instance.token for one in seen.values()))
         self._protect(standing.unprotected)
         return seen
+
+    def _end_waiting(self, standing: Standing, held: frozenset[str]) -> None:
+        ended = over(standing.waiting, held, time.time())
+        # First: of a token that is forgotten nobody would know that an instance was asked for.
+        if (count := smaller(standing, ended, held)) is not None:
+            self._set_desired(count)
+        self._forget(ended)
 
     def _with_token(self, one: Listed) -> Listed:
         # Lists may be older than our tag.
@@ -133,6 +144,7 @@ class GroupFleet:
                 )
             since = {"Value": str(int(asking.waiting[token])), "PropagateAtLaunch": False}
             self._autoscaling.create_or_update_tags(Tags=[self._tag(token) | since])
+        self._noted[token] = asking.waiting[token]
 
     def _set_desired(self, count: int) -> None:
         with translated(f"asking {self._group} for {count}"):
@@ -154,10 +166,11 @@ class GroupFleet:
                     AutoScalingGroupName=self._group, InstanceIds=some, ProtectedFromScaleIn=True
                 )
 
-    def _forget(self, tokens: Iterable[str]) -> None:
+    def _forget(self, tokens: Sequence[str]) -> None:
         if tags := [self._tag(token) for token in tokens]:
             with translated(f"removing tokens of {self._group}"):
                 self._autoscaling.delete_tags(Tags=tags)
+        self._noted = {token: since for token, since in self._noted.items() if token not in tokens}
 
     def _tag(self, token: str) -> dict[str, Any]:
         return {"ResourceId": self._group, "ResourceType": "auto-scaling-group", "Key": f"{WAITING}{token}"}

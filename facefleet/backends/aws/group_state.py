@@ -31,6 +31,7 @@ class Standing:
     unprotected: tuple[str, ...] = ()
     protects_new: bool = True
     waiting: Mapping[str, float] = field(default_factory=dict)
+    least: int = 0
 
     def asking(self, token: str, now: float) -> "Standing":
         """With this token waiting too, and without those that are given up."""
@@ -58,6 +59,7 @@ def as_standing(described: Mapping[str, Any]) -> Standing:
         tuple(one["InstanceId"] for one in members if _can_be_protected(one) and not one.get("ProtectedFromScaleIn")),
         described.get("NewInstancesProtectedFromScaleIn", False),
         {key.removeprefix(WAITING): float(at) for key, at in tags.items() if key.startswith(WAITING)},
+        described["MinSize"],
     )
 
 
@@ -97,3 +99,13 @@ def over(waiting: Mapping[str, float], held: Iterable[str], now: float) -> list[
     """Tokens that wait no more: theirs is there, or the controller has given them up and asks for others."""
     there = set(held)
     return [token for token, since in waiting.items() if token in there or now - since >= SETTLES_AFTER]
+
+
+def smaller(standing: Standing, ended: Iterable[str], held: Set[str]) -> int | None:
+    """So many the group is to have once these tokens are over; None where that is no fewer, or none was given up.
+
+    What was asked for in a drought would else be launched long after, for nobody.
+    """
+    ended = set(ended)
+    count = max(standing.least, len(standing.members) + len(standing.waiting.keys() - ended))
+    return count if ended - held and count < standing.desired else None

@@ -55,6 +55,9 @@ class Leases:
             self._leases[receipt] = Lease(lease.received_at, now + allowed)
         return allowed
 
-    def clear(self) -> None:
+    def end_all(self) -> list[str]:
+        """Receipts of those that were still ours; none is any more."""
         with self._lock:
-            self._leases.clear()
+            ended, self._leases = self._leases, {}
+        now = self._clock()
+        return [receipt for receipt, lease in ended.items() if lease.ends_at > now]

@@ -3,8 +3,10 @@
 import os
 import platform
 import time
+from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
+from pathlib import Path
 
 import botocore.session
 import requests
@@ -19,8 +21,13 @@ TOKEN_LIVES = 21_600
 RENEW_BEFORE = 60.0
 #: Seconds; it answers in milliseconds, and elsewhere nobody does.
 TIMEOUT = 1.0
-#: Tries for the instance's id: a worker under a wrong name is one that was never seen working.
+#: Tries for the instance's id where nothing says that this is an instance.
 TRIES = 3
+#: Who made the machine, as its firmware says, and how it calls EC2:
+#: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html
+VENDOR, EC2 = Path("/sys/class/dmi/id/sys_vendor"), "Amazon EC2"
+#: Seconds that an instance tries for its id, and between two tries: under a wrong name it would never be seen working.
+PATIENCE, PAUSE = 60.0, 1.0
 #: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html and
 #: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/rebalance-recommendations.html, by what they say of the machine.
 NOTICES = {
@@ -32,7 +39,8 @@ NOTICES = {
 class Ec2Machine:
     """Elsewhere than on EC2, a machine that has this process's name and stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, vendor: Path = VENDOR) -> None:
+        self._is_instance = made_by(vendor) == EC2
         self._session = requests.Session()
         # The address is this machine's own: no proxy knows it.
         self._session.trust_env = False
@@ -41,12 +49,13 @@ class Ec2Machine:
         self._token_ends = float("-inf")
 
     def id(self) -> str:
+        """As the port says; on EC2 it raises `Unavailable` where the instance does not learn its name."""
         return self._instance or f"{platform.node()}-{os.getpid()}"
 
     def notice(self) -> str | None:
-        if self._instance is None:
-            return None
         try:
+            if self._instance is None:
+                return None
             told = ((self._get(path), words) for path, words in NOTICES.items())
             return next((f"{words}: {text}" for text, words in told if text is not None), None)
         except Unavailable:
@@ -55,12 +64,21 @@ class Ec2Machine:
 
     @cached_property
     def _instance(self) -> str | None:
-        for _ in range(TRIES if self._endpoint else 0):
-            try:
+        if self._endpoint is None:
+            return None
+        for _ in range(TRIES):
+            with suppress(Unavailable):
                 return self._get("instance-id")
-            except Unavailable:
-                continue
-        return None
+        return self._awaited_instance() if self._is_instance else None
+
+    def _awaited_instance(self) -> str | None:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            with suppress(Unavailable):
+                return self._get("instance-id")
+        # Its service is started again, and asks again.
+        raise Unavailable(f"this is an instance of EC2, and {self._endpoint} did not tell its id for {PATIENCE:.0f} s")
 
     def _get(self, path: str) -> str | None:
         """What it says; None if there is nothing. Raises `Unavailable`."""
@@ -96,6 +114,14 @@ def endpoint() -> str | None:
     chosen = settings.get_config_variable("ec2_metadata_service_endpoint")
     mode = settings.get_config_variable("ec2_metadata_service_endpoint_mode")
     return str(chosen or ENDPOINTS["ipv6" if mode == "ipv6" else "ipv4"]).rstrip("/")
+
+
+def made_by(vendor: Path) -> str:
+    """Empty where the firmware says nothing."""
+    try:
+        return vendor.read_text().strip()
+    except OSError:
+        return ""
 
 
 def text_of(answer: requests.Response) -> str:

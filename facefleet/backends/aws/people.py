@@ -43,14 +43,14 @@ class DynamoPeople:
             raise TooLarge(f"a person's id has 1 to {items.MAX_KEY_BYTES} bytes: choose a shorter one")
         if (size := items.size(person)) > items.MAX_ITEM_BYTES:
             most = items.MAX_ITEM_BYTES
-            raise TooLarge(f"person {person.id} takes {size} bytes, DynamoDB holds {most}: delete some of their photos")
-        version = self._change([person], items.putting, f"storing person {person.id}")
+            raise TooLarge(f"this person takes {size} bytes, DynamoDB holds {most}: delete some of their photos")
+        version = self._change([person], items.putting, "storing a person")
         return replace(person, version=version)
 
     def get(self, person_id: str) -> Person:
         person = None
         if items.is_key(person_id):
-            with translated(f"reading person {person_id}"):
+            with translated("reading a person"):
                 answer = self._client.get_item(
                     TableName=self._tables.people, Key=items.person_key(person_id), ConsistentRead=True
                 )
@@ -63,13 +63,13 @@ class DynamoPeople:
         for _ in tries():
             try:
                 person = self.get(person_id)
-                self._change([person], items.removing, f"erasing person {person_id}")
+                self._change([person], items.removing, "erasing a person")
             except NotFound:
                 return None
             except Conflict:
                 continue
             return person
-        raise Unavailable(f"person {person_id} is changed all the time: try again later")
+        raise Unavailable("this person is changed all the time: try again later")
 
     def clear(self) -> int:
         """Erases everybody, some at a time; returns how many."""

@@ -3,13 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from math import ceil
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-from facefleet.backends.aws.faults import Invalid, translated
+from facefleet.backends.aws.clients import Lanes
+from facefleet.backends.aws.faults import Invalid, PurgedAlready, translated
 from facefleet.backends.aws.leases import Leases
-from facefleet.errors import ServiceError, TooLarge
+from facefleet.errors import TooLarge, Unavailable
+from facefleet.glance import Glance
 from facefleet.model import Depth, Message
 from facefleet.ports import MAX_BATCH, MAX_WAIT
 
@@ -19,6 +22,8 @@ T = TypeVar("T")
 STOP_LOOK = 0.1
 #: An operator may change what a message may hold; how long that may go unnoticed.
 LIMIT_AGE = 60.0
+#: A purge takes a message after the other: for so long at most, of which each is kept from others meanwhile.
+LONGEST_PURGE = 30.0
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 RECEIVED = ["ApproximateReceiveCount", "SentTimestamp"]
 
@@ -26,41 +31,39 @@ RECEIVED = ["ApproximateReceiveCount", "SentTimestamp"]
 class SqsQueue:
     """Leases are in whole seconds, as SQS has them: a shorter one is rounded up."""
 
-    def __init__(self, sqs: Any, name: str, *, visibility_timeout: float) -> None:
-        """Raises `NotFound` where there is no such queue."""
+    def __init__(
+        self, sqs: Any, name: str, *, visibility_timeout: float, lanes: Lanes | None = None, url: str | None = None
+    ) -> None:
+        """Raises `NotFound` where there is no such queue, unless its address is given. Without lanes `sqs` is all."""
         self.name = name
         self._sqs = sqs
+        self._lanes = lanes or Lanes(sqs, sqs, sqs)
         self._visibility_timeout = ceil(visibility_timeout)
         self._leases = Leases()
-        self._limit = 0
-        self._limit_read_at = float("-inf")
-        with translated(f"looking for the queue {name}"):
-            self.url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        self._limit = Glance(self._read_limit, age=LIMIT_AGE)
+        self.url = url or self._find()
+
+    def _find(self) -> str:
+        with translated(f"looking for the queue {self.name}"):
+            return str(self._sqs.get_queue_url(QueueName=self.name)["QueueUrl"])
 
     @property
     def max_message_bytes(self) -> int:
-        """As the queue's owner set it, at most a minute ago."""
-        if time.monotonic() - self._limit_read_at > LIMIT_AGE:
-            self._limit = int(self._attributes("MaximumMessageSize")["MaximumMessageSize"])
-            self._limit_read_at = time.monotonic()
-        return self._limit
+        """As the queue's owner set it, a minute ago or, while SQS does not answer, when it did last."""
+        return self._limit.value()
+
+    def _read_limit(self) -> int:
+        return int(self._attributes("MaximumMessageSize")["MaximumMessageSize"])
 
     def send(self, body: str) -> None:
-        self._check_size(body)
+        _check_size(body, self.max_message_bytes)
         try:
             with translated(f"sending to {self.name}"):
-                self._sqs.send_message(QueueUrl=self.url, MessageBody=body)
+                self._lanes.send.send_message(QueueUrl=self.url, MessageBody=body)
         except Invalid:
             # Too long, perhaps, for what was set since we looked.
-            self._limit_read_at = float("-inf")
-            self._check_size(body)
+            _check_size(body, self._limit.value(anew=True))
             raise
-
-    def _check_size(self, body: str) -> None:
-        # Of plain ASCII, as an image in base64 is, Python knows without a copy how many bytes it takes.
-        size = len(body) if body.isascii() else len(body.encode())
-        if size > self.max_message_bytes:
-            raise TooLarge(f"message of {size} bytes, the queue takes {self.max_message_bytes}")
 
     def receive(self, *, wait: float = 0.0, limit: int = 1, stop: Event | None = None) -> list[Message]:
         deadline = time.monotonic() + wait
@@ -85,18 +88,19 @@ class SqsQueue:
                 return []
         return poll.result()
 
-    def _take(self, seconds: int, limit: int) -> list[Message]:
+    def _take(self, seconds: int, limit: int, *, lease: int | None = None) -> list[Message]:
+        lasts = self._visibility_timeout if lease is None else lease
         with translated(f"receiving from {self.name}"):
-            answer = self._sqs.receive_message(
+            answer = self._lanes.receive.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=limit,
                 WaitTimeSeconds=seconds,
-                VisibilityTimeout=self._visibility_timeout,
+                VisibilityTimeout=lasts,
                 MessageSystemAttributeNames=RECEIVED,
             )
         messages = [_message(one) for one in answer.get("Messages", ())]
         for message in messages:
-            self._leases.begin(message.receipt, self._visibility_timeout)
+            self._leases.begin(message.receipt, lasts)
         return messages
 
     def _give_back(self, poll: "Future[list[Message]]") -> None:
@@ -112,16 +116,22 @@ class SqsQueue:
     def ack(self, message: Message) -> bool:
         if not self._leases.end(message.receipt):
             return False
-        return self._on_lease(lambda: self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt))
+        return self._on_lease(
+            lambda: self._lanes.lease.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
+        )
 
     def ack_all(self, messages: Sequence[Message]) -> int:
-        ours = [message for message in messages if self._leases.end(message.receipt)]
-        if not ours:
-            return 0
-        entries = [{"Id": str(i), "ReceiptHandle": message.receipt} for i, message in enumerate(ours)]
-        with translated(f"acknowledging messages of {self.name}"):
-            answer = self._sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
-        return len(answer.get("Successful", ()))
+        return self._delete([message.receipt for message in messages if self._leases.end(message.receipt)])
+
+    def _delete(self, receipts: Sequence[str]) -> int:
+        deleted = 0
+        for start in range(0, len(receipts), MAX_BATCH):
+            batch = enumerate(receipts[start : start + MAX_BATCH])
+            entries = [{"Id": str(i), "ReceiptHandle": receipt} for i, receipt in batch]
+            with translated(f"deleting messages of {self.name}"):
+                answer = self._lanes.lease.delete_message_batch(QueueUrl=self.url, Entries=entries)
+            deleted += len(answer.get("Successful", ()))
+        return deleted
 
     def release(self, message: Message, *, after: float = 0.0) -> bool:
         return self._leases.end(message.receipt) and self._set_lease(message, ceil(after))
@@ -132,7 +142,7 @@ class SqsQueue:
 
     def _set_lease(self, message: Message, seconds: int) -> bool:
         return self._on_lease(
-            lambda: self._sqs.change_message_visibility(
+            lambda: self._lanes.lease.change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
         )
@@ -152,11 +162,22 @@ class SqsQueue:
         return Depth(visible=visible, in_flight=leased + delayed)
 
     def purge(self) -> int:
-        """As counted before; SQS takes up to a minute for it, and refuses another one until then."""
-        removed = self.depth().backlog
-        self._leases.clear()
-        with translated(f"purging {self.name}"):
-            self._sqs.purge_queue(QueueUrl=self.url)
+        """Takes what waits, and what is on lease here; what another process has on lease is in work, and stays its.
+
+        What was sent since it began stays, too. SQS's own purge would delete, for a minute after it was answered, what
+        is sent meanwhile: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_PurgeQueue.html
+        """
+        began, deadline = time.time(), time.monotonic() + LONGEST_PURGE
+        counted, removed, later = self.depth().backlog, self._delete(self._leases.end_all()), list[Message]()
+        # Where less was found than was counted, all of SQS's servers are asked, as a long poll does: a short one asks
+        # some of them.
+        while messages := self._take(int(removed < counted), MAX_BATCH, lease=ceil(LONGEST_PURGE)):
+            later += [message for message in messages if message.sent_at > began]
+            removed += self.ack_all([message for message in messages if message.sent_at <= began])
+            if time.monotonic() > deadline:
+                raise Unavailable(f"purging {self.name}: {removed} went, and there are more: purge it again")
+        for message in later:
+            self.release(message)
         return removed
 
     def _attributes(self, *names: str) -> dict[str, str]:
@@ -164,6 +185,26 @@ class SqsQueue:
         with translated(f"reading attributes of {self.name}"):
             found = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))["Attributes"]
         return {name: found[name] for name in names}
+
+
+class DeadLetters(SqsQueue):
+    """What nobody sends to: a purge takes those on lease as well, which is how settled ones are kept."""
+
+    def purge(self) -> int:
+        """As counted before; SQS takes up to a minute for it."""
+        removed = self.depth().backlog
+        self._leases.end_all()
+        # One that began within the last minute is under way.
+        with suppress(PurgedAlready), translated(f"purging {self.name}"):
+            self._sqs.purge_queue(QueueUrl=self.url)
+        return removed
+
+
+def _check_size(body: str, limit: int) -> None:
+    # Of plain ASCII, as an image in base64 is, Python knows without a copy how many bytes it takes.
+    size = len(body) if body.isascii() else len(body.encode())
+    if size > limit:
+        raise TooLarge(f"message of {size} bytes, the queue takes {limit}")
 
 
 def _message(answer: dict[str, Any]) -> Message:
@@ -183,7 +224,8 @@ def _in_background(work: Callable[[], T]) -> "Future[T]":
     def run() -> None:
         try:
             future.set_result(work())
-        except ServiceError as e:
+        except BaseException as e:
+            # Whatever it is: who waits for the future would wait for ever, and raises it instead.
             future.set_exception(e)
 
     Thread(target=run, name="poll", daemon=True).start()

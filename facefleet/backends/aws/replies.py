@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from cachetools import LRUCache
 
+from facefleet.backends.aws.clients import Lanes
 from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.queue import SqsQueue
 from facefleet.errors import NotFound, ServiceError
@@ -26,11 +27,16 @@ log = logging.getLogger(__name__)
 VISIBILITY_TIMEOUT = 30.0
 #: A reply that nobody fetched in an hour has no waiter any more; the result lies in its blob.
 KEEP_SECONDS = 3600
+#: A tag that says whose it is: the name that response queues have before host and process.
+RESPONSE_QUEUE = "facefleet:response-queue"
 #: When its owner was seen last, in seconds since 1970.
 ALIVE_AT = "facefleet:alive-at"
 #: How often an owner says that it lives; it is taken for gone when it missed three of these.
 ALIVE_EVERY = 300.0
 GONE_AFTER = 3 * ALIVE_EVERY
+#: After an error, earlier: a queue that was taken for its dead owner's cannot be made again for a minute.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+ALIVE_AGAIN = 61.0
 #: SQS quota: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 MAX_NAME = 80
 #: Queues that a worker has answered to lately.
@@ -38,18 +44,22 @@ MAX_OPEN = 256
 
 
 class ReplyQueues:
-    def __init__(self, sqs: Any, prefix: str) -> None:
+    def __init__(self, sqs: Any, prefix: str, *, lanes: Lanes | None = None) -> None:
         self._sqs = sqs
+        self._lanes = lanes
         self._prefix = prefix
         self._open: LRUCache[str, SqsQueue] = LRUCache(MAX_OPEN)
 
     @contextmanager
     def own(self) -> Iterator[Queue]:
         """This process's queue, removed at the end. Those of processes that are gone are removed first."""
-        self.tidy()
+        try:
+            self.tidy()
+        except ServiceError as e:
+            log.warning("response queues of processes that are gone stay for now: %s", e)
         name = own_name(self._prefix, platform.node(), os.getpid())
-        self._make(name)
-        queue = SqsQueue(self._sqs, name, visibility_timeout=VISIBILITY_TIMEOUT)
+        # By the address that it was made with: a new queue may not be found by its name for a second.
+        queue = self._queue(name, url=self._make(name))
         done = threading.Event()
         alive = threading.Thread(target=self._stay_alive, args=(queue, done), name="alive", daemon=True)
         alive.start()
@@ -64,46 +74,65 @@ class ReplyQueues:
         """Raises `NotFound` once its process is gone: the answer then waits in the result blob alone."""
         queue = self._open.get(name)
         if queue is None:
-            queue = self._open[name] = SqsQueue(self._sqs, name, visibility_timeout=VISIBILITY_TIMEOUT)
+            queue = self._open[name] = self._queue(name)
         return queue
+
+    def _queue(self, name: str, *, url: str | None = None) -> SqsQueue:
+        return SqsQueue(self._sqs, name, visibility_timeout=VISIBILITY_TIMEOUT, lanes=self._lanes, url=url)
 
     def tidy(self) -> None:
         """Removes queues whose process is gone."""
-        for url in self._urls():
-            with suppress(NotFound), translated("looking whether a response queue has an owner"):
-                tags = self._sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
-                if is_abandoned(tags, time.time()):
-                    log.info("removing %s: its process is gone", url.rpartition("/")[2])
-                    self._remove(url)
+        for url, tags in reply_queues(self._sqs, self._prefix).items():
+            if is_abandoned(tags, time.time()):
+                log.info("removing %s: its process is gone", url.rpartition("/")[2])
+                self._remove(url)
 
-    def _urls(self) -> list[str]:
-        with translated("listing response queues"):
-            pages = self._sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{self._prefix}-")
-            return [url for page in pages for url in page.get("QueueUrls", ())]
-
-    def _make(self, name: str) -> None:
+    def _make(self, name: str) -> str:
+        """Its address."""
         with translated(f"making the response queue {name}"):
-            self._sqs.create_queue(
+            answer = self._sqs.create_queue(
                 QueueName=name,
                 Attributes={"MessageRetentionPeriod": str(KEEP_SECONDS), "SqsManagedSseEnabled": "true"},
-                tags=_alive_now(),
+                tags={RESPONSE_QUEUE: self._prefix} | _alive_now(),
             )
+        return str(answer["QueueUrl"])
 
     def _stay_alive(self, queue: SqsQueue, done: threading.Event) -> None:
-        while not done.wait(ALIVE_EVERY):
+        pause = ALIVE_EVERY
+        while not done.wait(pause):
+            pause = ALIVE_AGAIN
             try:
-                with translated(f"tagging {queue.name}"):
-                    self._sqs.tag_queue(QueueUrl=queue.url, Tags=_alive_now())
-            except NotFound:
-                # This machine slept, and was taken for gone.
-                with suppress(ServiceError):
-                    self._make(queue.name)
+                self._say_alive(queue)
+                pause = ALIVE_EVERY
             except ServiceError as e:
-                log.warning("%s: tried again in %.0f s", e, ALIVE_EVERY)
+                log.warning("%s: tried again in %.0f s", e, pause)
+            except Exception:
+                # Who does not say any more that it lives loses its queue.
+                log.exception("%s is said to live again in %.0f s", queue.name, pause)
+
+    def _say_alive(self, queue: SqsQueue) -> None:
+        try:
+            with translated(f"tagging {queue.name}"):
+                self._sqs.tag_queue(QueueUrl=queue.url, Tags=_alive_now())
+        except NotFound:
+            # This machine slept, and was taken for gone.
+            self._make(queue.name)
 
     def _remove(self, url: str) -> None:
         with suppress(NotFound), translated("removing a response queue"):
             self._sqs.delete_queue(QueueUrl=url)
+
+
+def reply_queues(sqs: Any, prefix: str) -> dict[str, dict[str, str]]:
+    """Addresses of the queues behind this very response queue, each with its tags: others' names may begin alike."""
+    with translated("listing response queues"):
+        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{prefix}-")
+        urls = [url for page in pages for url in page.get("QueueUrls", ())]
+    tagged = {}
+    for url in urls:
+        with suppress(NotFound), translated("looking whose a response queue is"):
+            tagged[url] = sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+    return {url: tags for url, tags in tagged.items() if tags.get(RESPONSE_QUEUE) == prefix}
 
 
 def own_name(prefix: str, host: str, process: int) -> str:

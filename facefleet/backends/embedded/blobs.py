@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from facefleet.errors import Conflict, NotFound, Unavailable
+from facefleet.keys import loggable
 from facefleet.lock import exclusively
 from facefleet.model import BlobInfo
 
@@ -56,7 +57,7 @@ class DirectoryBlobs:
     def put_if(self, key: str, data: bytes, *, tag: str | None) -> str:
         with exclusively(self._root / ".changing.lock"):
             if self._tag_of(key) != tag:
-                raise Conflict(f"{key} was changed by somebody else")
+                raise Conflict(f"{loggable(key)} was changed by somebody else")
             self.put(key, data)
         return _tag(data)
 
@@ -85,7 +86,9 @@ class DirectoryBlobs:
             # An `OSError`, too.
             raise
         except OSError as e:
-            raise Unavailable(f"{', '.join(contents)} cannot be written ({e.strerror}): is the disk full?") from e
+            raise Unavailable(
+                f"{', '.join(map(loggable, contents))} cannot be written ({e.strerror}): is the disk full?"
+            ) from e
 
     @contextmanager
     def _made(self, content: bytes | Fill) -> Iterator[IO[bytes]]:
@@ -109,7 +112,7 @@ class DirectoryBlobs:
     def local(self, key: str) -> Path:
         path = self._path(key)
         if not path.is_file():
-            raise NotFound(f"no blob {key}")
+            raise NotFound(f"no blob {loggable(key)}")
         return path
 
     def tidy(self) -> None:
@@ -124,7 +127,7 @@ class DirectoryBlobs:
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
-            raise NotFound(f"no blob {key}") from None
+            raise NotFound(f"no blob {loggable(key)}") from None
 
     def delete(self, key: str) -> bool:
         path = self._path(key)
@@ -135,7 +138,10 @@ class DirectoryBlobs:
         _sync_folder(path.parent)
         return True
 
-    def list(self, prefix: str) -> Iterator[BlobInfo]:
+    def delete_older(self, key: str) -> None:
+        """Nothing: no file has older versions."""
+
+    def list(self, prefix: str, *, every_version: bool = False) -> Iterator[BlobInfo]:
         area = prefix.partition("/")[0]
         for name, entry in _files(self._area(area)):
             key = f"{area}/{unquote(name)}"

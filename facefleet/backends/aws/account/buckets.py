@@ -7,7 +7,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from facefleet.backends.aws.account.wanted import RULE, TLS_ONLY, WantedBucket, in_words, lifecycle, tls_only
+from facefleet.backends.aws.account.wanted import (
+    ADOPTION,
+    MADE_BY,
+    RULE,
+    SETUP,
+    TLS_ONLY,
+    WantedBucket,
+    as_text,
+    in_words,
+    lifecycle,
+    tls_only,
+)
 from facefleet.backends.aws.faults import DENIED, code_of, translated
 from facefleet.errors import BadSettings, NotFound, Unavailable
 
@@ -21,21 +32,25 @@ UNSET = frozenset(
         "NoSuchLifecycleConfiguration",
         "NoSuchPublicAccessBlockConfiguration",
         "OwnershipControlsNotFoundError",
+        "NoSuchTagSet",
         "ServerSideEncryptionConfigurationNotFoundError",
     }
 )
 PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 ACCESS, OWNERSHIP, ENCRYPTION = "public access", "ownership", "encryption"
 VERSIONING, TRANSPORT, FORGETS = "versioning", "transport", "forgets"
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionByDefault.html
+ALGORITHMS = frozenset({"AES256", "aws:kms", "aws:kms:dsse"})
 Json = dict[str, Any]
 
 
 class Bucket:
-    """A bucket, each fact of which is read and written by calls of its own."""
+    """A bucket of the account `owner`, each fact of which is read and written by calls of its own."""
 
-    def __init__(self, s3: Any, wanted: WantedBucket) -> None:
+    def __init__(self, s3: Any, wanted: WantedBucket, owner: str) -> None:
         self._s3 = s3
         self._wanted = wanted
+        self._owner = owner
         self._name = wanted.name
         self._facts: Mapping[str, tuple[Callable[[], str], Callable[[], object]]] = {
             ACCESS: (self._access, self._block),
@@ -58,8 +73,8 @@ class Bucket:
         return {
             ACCESS: "blocked",
             OWNERSHIP: "BucketOwnerEnforced",
-            # With keys of S3's own. A bucket key spares calls of KMS, of which there are none here.
-            ENCRYPTION: "AES256",
+            # With keys of S3's own, or with those of KMS that somebody chose.
+            ENCRYPTION: "at rest",
             VERSIONING: "kept" if self._wanted.versioned else "none",
             TRANSPORT: "TLS only",
             FORGETS: in_words(lifecycle(self._wanted)),
@@ -73,7 +88,8 @@ class Bucket:
 
     def _is_ours(self) -> bool:
         try:
-            self._s3.head_bucket(Bucket=self._name)
+            # Somebody who took the name first could let us in, and would get every image.
+            self._s3.head_bucket(Bucket=self._name, ExpectedBucketOwner=self._owner)
         except ClientError as e:
             if code_of(e) in DENIED:
                 raise self._taken() from e
@@ -89,6 +105,18 @@ class Bucket:
             "to a name that nobody has"
         )
 
+    def was_made_by_setup(self) -> bool:
+        with translated(f"looking who made the {self.what}"):
+            return self._tags().get(MADE_BY) == SETUP
+
+    def is_a_strangers(self) -> bool:
+        """Whether it has something in it and neither was made by us nor given to us."""
+        with translated(f"looking who made the {self.what}"):
+            if MADE_BY in self._tags():
+                return False
+            page = self._s3.list_object_versions(Bucket=self._name, MaxKeys=1)
+            return bool(page.get("Versions") or page.get("DeleteMarkers"))
+
     def make(self) -> None:
         region = self._s3.meta.region_name
         where = {} if region == UNNAMED_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -101,9 +129,12 @@ class Bucket:
                 # A first try may have made it whose answer was lost.
                 if code_of(e) != "BucketAlreadyOwnedByYou":
                     raise
+            self._mark(SETUP)
         self.change(self.wanted())
 
     def change(self, facts: Mapping[str, str]) -> None:
+        with translated(f"marking the {self.what}"):
+            self._mark(ADOPTION)
         for about in facts:
             with translated(f"changing the {self.what}: {about}"):
                 self._facts[about][1]()
@@ -123,6 +154,17 @@ class Bucket:
             found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             if found:
                 yield [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+
+    def _mark(self, maker: str) -> None:
+        """Says who made it, unless that is said."""
+        if MADE_BY not in (tags := self._tags()):
+            # All at once: S3 forgets those that are not said again.
+            told = [{"Key": key, "Value": value} for key, value in (tags | {MADE_BY: maker}).items()]
+            self._s3.put_bucket_tagging(Bucket=self._name, Tagging={"TagSet": told})
+
+    def _tags(self) -> dict[str, str]:
+        found = _or_unset(self._s3.get_bucket_tagging, self._name).get("TagSet", ())
+        return {tag["Key"]: tag["Value"] for tag in found}
 
     # What each fact is read by, and written by
 
@@ -144,7 +186,8 @@ class Bucket:
     def _encryption(self) -> str:
         found = _or_unset(self._s3.get_bucket_encryption, self._name).get("ServerSideEncryptionConfiguration", {})
         defaults = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in found.get("Rules", ())]
-        return ", ".join(default["SSEAlgorithm"] for default in defaults if default) or "none"
+        algorithms = {default["SSEAlgorithm"] for default in defaults if default}
+        return "at rest" if algorithms and algorithms <= ALGORITHMS else ", ".join(sorted(algorithms)) or "none"
 
     def _encrypt(self) -> None:
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
@@ -174,13 +217,15 @@ class Bucket:
 
     def _statements(self) -> list[Json]:
         found = _or_unset(self._s3.get_bucket_policy, self._name).get("Policy", "{}")
-        return list(json.loads(found).get("Statement", ()))
+        statements = json.loads(found).get("Statement", ())
+        # A single one may stand without brackets.
+        return [statements] if isinstance(statements, dict) else list(statements)
 
     def _forgets(self) -> str:
         wanted, found = lifecycle(self._wanted), self._rules()
         ours = [rule for rule in found if rule.get("ID", "").startswith(RULE)]
         # S3 hands them out in an order of its own.
-        if sorted(map(_text, ours)) == sorted(map(_text, wanted)):
+        if sorted(map(as_text, ours)) == sorted(map(as_text, wanted)):
             return in_words(wanted)
         told = in_words(ours)
         return f"{told}, and otherwise not as wanted" if told == in_words(wanted) else told
@@ -202,8 +247,3 @@ def _or_unset(get: Callable[..., Json], bucket: str) -> Json:
         if code_of(e) in UNSET:
             return {}
         raise
-
-
-def _text(rule: Json) -> str:
-    """The same for the same rule, however S3 writes that it is for everything."""
-    return json.dumps(rule | {"Filter": rule.get("Filter") or {"Prefix": rule.get("Prefix", "")}}, sort_keys=True)

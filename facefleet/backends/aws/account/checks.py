@@ -37,6 +37,7 @@ MOST_SKEW = 300.0
 VCPU_QUOTA = "L-1216C47A"
 STANDARD_FAMILIES = "acdhimrtz"
 NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+GROUP = "Auto Scaling group"
 IN_WORDS = {Verb.MAKE: "not there", Verb.CHANGE: "not as wanted"}
 
 
@@ -105,6 +106,15 @@ class Account:
                 return
         yield ok("launch template", name)
 
+    def group(self) -> Iterator[Finding]:
+        name = self.settings.auto_scaling_group
+        with translated(f"looking for the group {name}"):
+            answer = self.clients.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        for one in answer["AutoScalingGroups"]:
+            yield fitting(name, self.settings, least=one["MinSize"], most=one["MaxSize"])
+            return
+        yield wrong(GROUP, f"there is no {name}: make it, or set FACEFLEET_AUTO_SCALING_GROUP")
+
     def quotas_of_instances(self) -> Iterator[Finding]:
         kinds = [kind.strip() for kind in self.settings.instance_types.split(",")]
         with translated("looking at instance types"):
@@ -171,6 +181,19 @@ def standing(step: Step) -> Finding:
         return ok(step.what, "as wanted")
     about = f" ({', '.join(step.wanted or ())})" if step.verb is Verb.CHANGE else ""
     return wrong(step.what, f"{IN_WORDS[step.verb]}{about}: facefleet setup")
+
+
+def fitting(name: str, settings: Settings, *, least: int, most: int) -> Finding:
+    """Whether the group lets the fleet be as small and as large as the settings do."""
+    if least > settings.min_instances:
+        return wrong(GROUP, f"{name} has a MinSize of {least}: lower it to FACEFLEET_MIN_INSTANCES")
+    if most < settings.instances_at_most:
+        return wrong(
+            GROUP,
+            f"{name} has a MaxSize of {most}, and up to {settings.instances_at_most} may be needed: raise it, or lower "
+            "FACEFLEET_MAX_INSTANCES",
+        )
+    return ok(GROUP, f"{name}, of {least} to {most} instances")
 
 
 def enough_vcpus(needed: int, quota: float) -> Finding:

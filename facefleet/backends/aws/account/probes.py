@@ -13,7 +13,7 @@ from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.faults import DENIED, code_of
 from facefleet.backends.aws.fleet import request
 from facefleet.backends.aws.offers import offers_of
-from facefleet.backends.aws.replies import ALIVE_AT
+from facefleet.backends.aws.replies import ALIVE_AT, RESPONSE_QUEUE
 from facefleet.settings import Settings
 
 #: Refusals that come only after the caller was let in: SQS's of what no queue takes, S3's and DynamoDB's of what is
@@ -36,8 +36,6 @@ LET_IN = frozenset(
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 UNSENDABLE = "\x00"
 NOBODY = "facefleet-doctor"
-#: The controller removes a queue with these, should it stay.
-ABANDONED = {ALIVE_AT: "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,14 @@ def probes(clients: Clients, settings: Settings) -> tuple[Probe, ...]:
 
 
 def _web(clients: Clients, settings: Settings) -> Iterator[Probe]:
-    requests, own = Queue(clients.sqs, settings.request_queue), Queue(clients.sqs, _own(settings.response_queue))
+    requests, response = Queue(clients.sqs, settings.request_queue), settings.response_queue
+    own = Queue(clients.sqs, _own(response))
+    # The controller removes a queue with these, should it stay.
+    abandoned = {ALIVE_AT: "0", RESPONSE_QUEUE: response}
     state, people = Shelf(clients.s3, settings.state_bucket), Rows(clients.dynamodb, settings.people_table)
     yield Probe("web", "sqs", "send requests", requests.send_nothing)
     yield Probe("web", "sqs", "see the request queue", requests.depth)
-    yield Probe("web", "sqs", "own a response queue", own.make_use_and_remove)
+    yield Probe("web", "sqs", "own a response queue", lambda: own.make_use_and_remove(abandoned))
     yield Probe("web", "s3", "write and erase images", Shelf(clients.s3, settings.input_bucket).pass_by("claims/"))
     yield Probe("web", "s3", "read answers", state.read(keys.RESULTS))
     yield Probe("web", "s3", "write and erase state", state.pass_by(f"{keys.STATE}ready-"))
@@ -153,8 +154,8 @@ class Queue:
     def depth(self) -> None:
         self.sqs.get_queue_attributes(QueueUrl=self._url(), AttributeNames=["ApproximateNumberOfMessages"])
 
-    def make_use_and_remove(self) -> None:
-        url = self.sqs.create_queue(QueueName=self.name, tags=ABANDONED)["QueueUrl"]
+    def make_use_and_remove(self, tags: dict[str, str]) -> None:
+        url = self.sqs.create_queue(QueueName=self.name, tags=tags)["QueueUrl"]
         try:
             self.sqs.receive_message(QueueUrl=url)
             self.sqs.list_queue_tags(QueueUrl=url)

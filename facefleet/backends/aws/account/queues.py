@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from facefleet.backends.aws.account.wanted import WantedQueue
+from facefleet.backends.aws.account.wanted import MADE_BY, SETUP, WantedQueue
 from facefleet.backends.aws.faults import translated
+from facefleet.backends.aws.replies import reply_queues
 from facefleet.errors import NotFound
 
 #: Where those go that were received too often. Its value is JSON, shown and compared as words.
@@ -43,9 +44,18 @@ class RedrivenQueue:
             return attributes
         return None
 
+    def was_made_by_setup(self) -> bool:
+        with translated(f"looking who made the {self.what}"):
+            return _tags(self._sqs, self._url(self._wanted.name)).get(MADE_BY) == SETUP
+
+    def is_a_strangers(self) -> bool:
+        """Never: what setup changes of a queue loses nothing that is in it."""
+        return False
+
     def make(self) -> None:
         with translated(f"making the {self.what} (SQS takes the name of a deleted one again a minute later)"):
-            self._sqs.create_queue(QueueName=self._wanted.name, Attributes=self._to_send(self.wanted()))
+            attributes = self._to_send(self.wanted())
+            self._sqs.create_queue(QueueName=self._wanted.name, Attributes=attributes, tags={MADE_BY: SETUP})
 
     def change(self, facts: Mapping[str, str]) -> None:
         with translated(f"changing the {self.what}"):
@@ -72,12 +82,14 @@ class RedrivenQueue:
         return dict(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"])
 
 
-def reply_queues(sqs: Any, prefix: str) -> tuple[RedrivenQueue, ...]:
-    """Those of web processes, living and gone."""
-    with translated("listing response queues"):
-        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{prefix}-")
-        names = [url.rpartition("/")[2] for page in pages for url in page.get("QueueUrls", ())]
+def standing_replies(sqs: Any, prefix: str) -> tuple[RedrivenQueue, ...]:
+    """The queues of web processes, living and gone."""
+    names = [url.rpartition("/")[2] for url in reply_queues(sqs, prefix)]
     return tuple(RedrivenQueue(sqs, WantedQueue(name, ())) for name in names)
+
+
+def _tags(sqs: Any, url: str) -> dict[str, str]:
+    return dict(sqs.list_queue_tags(QueueUrl=url).get("Tags", {}))
 
 
 def _in_words(name: str, receives: int) -> str:

@@ -7,10 +7,13 @@ from functools import partial
 from typing import Protocol
 
 from facefleet.backends.aws.account.buckets import Bucket
-from facefleet.backends.aws.account.queues import RedrivenQueue, reply_queues
+from facefleet.backends.aws.account.owner import account_id
+from facefleet.backends.aws.account.queues import RedrivenQueue, standing_replies
 from facefleet.backends.aws.account.tables import Table
 from facefleet.backends.aws.account.wanted import Wanted, WantedBucket, WantedQueue, wanted
 from facefleet.backends.aws.clients import Clients
+from facefleet.backends.aws.instances import FLEET, LIVING, find
+from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 
 Facts = Mapping[str, str]
@@ -21,6 +24,12 @@ class Verb(StrEnum):
     MAKE = "make"
     CHANGE = "change"
     REMOVE = "remove"
+    #: Left alone: it is there, and setup did not make it.
+    LEAVE = "leave"
+
+
+#: There is nothing to do about these.
+IDLE = (Verb.FINE, Verb.LEAVE)
 
 
 class Resource(Protocol):
@@ -36,6 +45,12 @@ class Resource(Protocol):
 
     def found(self) -> Facts | None:
         """None where there is none of this name."""
+
+    def was_made_by_setup(self) -> bool:
+        """Whether it may be removed, with all that it holds."""
+
+    def is_a_strangers(self) -> bool:
+        """Whether it holds what a change of ours might lose for somebody."""
 
     def make(self) -> None: ...
 
@@ -62,28 +77,45 @@ class Step:
     holds_people: bool = False
 
 
-def plan(clients: Clients, settings: Settings) -> tuple[Step, ...]:
+def plan(clients: Clients, settings: Settings, *, adopt: bool = False) -> tuple[Step, ...]:
     """What `apply` would do, one step for each resource, in order; changes nothing.
 
-    Raises `BadSettings` for a name that somebody else has. SQS may show an attribute as it was for a minute.
+    Raises `BadSettings` for a name that somebody else has, and unless told to `adopt` it for what is to be changed,
+    is not empty and was not made here. SQS may show an attribute as it was for a minute.
     """
-    return tuple(step(one, one.found()) for one in resources(clients, settings))
+    return tuple(_planned(one, adopt=adopt) for one in resources(clients, settings))
+
+
+def _planned(resource: Resource, *, adopt: bool) -> Step:
+    planned = step(resource, resource.found())
+    if planned.verb is Verb.CHANGE and not adopt and resource.is_a_strangers():
+        raise BadSettings(
+            f"the {resource.what} was there before, and is not empty: what is in it would be forgotten as the "
+            "settings say. Set another name, or say --adopt"
+        )
+    return planned
 
 
 def removal(clients: Clients, settings: Settings, *, people: bool) -> tuple[Step, ...]:
-    """What is to be removed, of what is there; what holds people's data only if asked for."""
-    there = (*resources(clients, settings), *reply_queues(clients.sqs, settings.response_queue))
-    return tuple(
-        Step(one.what, Verb.REMOVE, {}, None, one.remove, one.holds_people)
-        for one in there
-        if (people or not one.holds_people) and one.found() is not None
-    )
+    """What is to be removed, and what is left, of what is there; what holds people's data only if asked for."""
+    named = [one for one in resources(clients, settings) if (people or not one.holds_people) and one.found()]
+    going = [one for one in named if one.was_made_by_setup()]
+    left = [Step(one.what, Verb.LEAVE, {}, {}) for one in named if one not in going]
+    going += standing_replies(clients.sqs, settings.response_queue)
+    removed = [Step(one.what, Verb.REMOVE, {}, None, one.remove, one.holds_people) for one in going]
+    return (*removed, *left)
+
+
+def instances_left(clients: Clients, settings: Settings) -> tuple[str, ...]:
+    """The fleet's instances that exist. No removal ends them: that is the controller's to do, or its master's."""
+    ours = {f"tag:{FLEET}": [settings.instance_name], "instance-state-name": LIVING}
+    return tuple(sorted(find(clients.ec2, ours)))
 
 
 def apply(steps: Iterable[Step], begun: Callable[[Step], object] = lambda _: None) -> None:
-    """Does what the steps say, each told before; those that are fine do nothing."""
+    """Does what the steps say, each told before; those that are fine, or left alone, do nothing."""
     for one in steps:
-        if one.verb is not Verb.FINE:
+        if one.verb not in IDLE:
             begun(one)
             one.act()
 
@@ -106,12 +138,13 @@ def step(resource: Resource, found: Facts | None) -> Step:
 
 
 def resources(clients: Clients, settings: Settings) -> tuple[Resource, ...]:
-    return tuple(_resource(clients, one) for one in wanted(settings))
+    owner = account_id()
+    return tuple(_resource(clients, one, owner) for one in wanted(settings))
 
 
-def _resource(clients: Clients, one: Wanted) -> Resource:
+def _resource(clients: Clients, one: Wanted, owner: str) -> Resource:
     if isinstance(one, WantedQueue):
         return RedrivenQueue(clients.sqs, one)
     if isinstance(one, WantedBucket):
-        return Bucket(clients.s3, one)
+        return Bucket(clients.s3, one, owner)
     return Table(clients.dynamodb, one)

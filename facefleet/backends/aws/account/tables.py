@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from facefleet.backends.aws.account.wanted import WantedTable
+from facefleet.backends.aws.account.wanted import MADE_BY, SETUP, WantedTable
 from facefleet.backends.aws.faults import translated
 from facefleet.errors import BadSettings, NotFound, Unavailable
 
@@ -70,12 +70,24 @@ class Table:
         status = found.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
         return "on" if status == "ENABLED" else "off"
 
+    def was_made_by_setup(self) -> bool:
+        with translated(f"looking who made the {self.what}"):
+            pages = self._dynamodb.get_paginator("list_tags_of_resource").paginate(
+                ResourceArn=self._described()["TableArn"]
+            )
+            return any(tag == {"Key": MADE_BY, "Value": SETUP} for page in pages for tag in page["Tags"])
+
+    def is_a_strangers(self) -> bool:
+        """Never: one with just these keys is a table of people."""
+        return False
+
     def make(self) -> None:
         with translated(f"making the {self.what}"):
             self._dynamodb.create_table(
                 TableName=self._name,
                 BillingMode=ON_DEMAND,
                 DeletionProtectionEnabled=True,
+                Tags=[{"Key": MADE_BY, "Value": SETUP}],
                 AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in self._wanted.keys],
                 KeySchema=[
                     {"AttributeName": key, "KeyType": kind}

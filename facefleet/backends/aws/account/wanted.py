@@ -1,5 +1,6 @@
 """What is to stand on the account, made of the settings alone."""
 
+import json
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -20,6 +21,9 @@ LEASE = 30
 #: Lifecycle rules of ours begin so; those of others are left as they are.
 RULE = "facefleet-"
 TLS_ONLY = "FacefleetTlsOnly"
+#: A tag of what is ours: made by `setup`, so that a teardown may remove it with all it holds, or taken over from
+#: somebody, whose it stays.
+MADE_BY, SETUP, ADOPTION = "facefleet:made-by", "setup", "adoption"
 INDEX = "-index"
 
 
@@ -148,6 +152,11 @@ def in_words(rules: list[dict[str, Any]]) -> str:
             prefix = rule.get("Filter", {}).get("Prefix", rule.get("Prefix", ""))
             told.append(f"{prefix or 'all'} after {days} day{'s' if days != 1 else ''}")
     return ", ".join(told) or "nothing"
+
+
+def as_text(rule: dict[str, Any]) -> str:
+    """The same for the same rule, however S3 writes that it is for everything."""
+    return json.dumps(rule | {"Filter": rule.get("Filter") or {"Prefix": rule.get("Prefix", "")}}, sort_keys=True)
 
 
 def tls_only(bucket: str, *, partition: str) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""The desk refuses what is too much, and asks the queue how much waits now and then only."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from facefleet.backends import connect
+from facefleet.errors import Unavailable
+from facefleet.model import Depth
+from facefleet.ports import Backend, Queue
+from facefleet.settings import Settings
+from web_tier.cache import Cache
+from web_tier.desk import Desk
+from web_tier.probe import Probe
+from web_tier.problems import Problem
+from web_tier.router import ReplyRouter
+
+PATIENCE = 20.0
+
+
+class Told:
+    """A queue that is asked for its depth, which is a fixed one; `gate` keeps the answer back."""
+
+    def __init__(self, queue: Queue, backlog: int) -> None:
+        self._queue = queue
+        self.backlog = backlog
+        self.asked = 0
+        self.is_asked = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __getattr__(self, name: str):
+        return getattr(self._queue, name)
+
+    def depth(self) -> Depth:
+        self.asked += 1
+        self.is_asked.set()
+        assert self.gate.wait(PATIENCE)
+        if self.backlog < 0:
+            raise Unavailable("SQS does not answer")
+        return Depth(self.backlog, 0)
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    return connect(Settings(data=tmp_path))
+
+
+def desk_at(backend: Backend, requests: Told, *, max_backlog: int) -> Desk:
+    cache = Cache(backend.people.version, backend.blobs, max_bytes=0)
+    router = ReplyRouter(backend.requests, backend.blobs)
+    return Desk(requests, backend.blobs, router, cache, max_backlog=max_backlog, max_uploads=100)
+
+
+def leave(desk: Desk) -> None:
+    probe = Probe("a.jpg", b"image")
+    desk.leave(desk.recognition(probe), probe)
+
+
+def test_a_burst_between_two_looks_at_the_queue_is_bounded(backend: Backend) -> None:
+    requests = Told(backend.requests, backlog=7)
+    desk = desk_at(backend, requests, max_backlog=10)
+    for _ in range(3):
+        leave(desk)
+    with pytest.raises(Problem) as refused:
+        leave(desk)
+    assert (refused.value.code, requests.asked) == ("backlog_full", 1)
+
+
+def test_while_the_queue_is_slow_to_tell_its_depth_uploads_go_on(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web_tier.desk.DEPTH_AGE", -1.0)
+    requests = Told(backend.requests, backlog=0)
+    desk = desk_at(backend, requests, max_backlog=100)
+    leave(desk)
+    requests.gate.clear()
+    requests.is_asked.clear()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(leave, desk)
+        assert requests.is_asked.wait(PATIENCE)
+        for _ in range(20):
+            leave(desk)
+        assert backend.requests.depth().visible == 21
+        requests.gate.set()
+        slow.result(PATIENCE)
+    assert requests.asked == 2
+
+
+def test_while_the_queue_does_not_tell_its_depth_its_last_one_counts_and_what_was_sent_since(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web_tier.desk.DEPTH_AGE", -1.0)
+    requests = Told(backend.requests, backlog=0)
+    desk = desk_at(backend, requests, max_backlog=3)
+    leave(desk)
+    requests.backlog = -1
+    for _ in range(2):
+        leave(desk)
+    with pytest.raises(Problem):
+        leave(desk)
