@@ -30,13 +30,13 @@ def main(settings: Settings) -> None:
     name.add_argument("--instance", help="the name it is known by; otherwise that of its machine")
     name.add_argument("--worker", type=int, help="which of its machine's workers it is: one a core, from 0")
     arguments = parser.parse_args()
-    stop = threading.Event()
+    stop, leaving = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     backend = connect(settings)
     id = arguments.instance or name_of(backend.machine, arguments.worker)
-    threading.Thread(target=heed_notices, args=(backend.machine, stop), name="notice", daemon=True).start()
-    run(backend, settings, id, stop)
+    threading.Thread(target=heed_notices, args=(backend.machine, stop, leaving), name="notice", daemon=True).start()
+    run(backend, settings, id, stop, leaving)
 
 
 def name_of(machine: Machine, worker: int | None) -> str:
@@ -44,12 +44,13 @@ def name_of(machine: Machine, worker: int | None) -> str:
     return machine.id() if worker is None else f"{machine.id()}.{worker}"
 
 
-def heed_notices(machine: Machine, stop: threading.Event) -> None:
-    """Has the worker drain once its machine is to be taken away."""
+def heed_notices(machine: Machine, stop: threading.Event, leaving: threading.Event) -> None:
+    """Has the worker drain, and say why, once its machine is to be taken away."""
     while not stop.is_set():
         if (why := machine.notice()) is not None:
             log.warning("the machine goes away, so the worker drains: %s", why)
             supervision.stopping()
+            leaving.set()
             stop.set()
         stop.wait(NOTICE_EVERY)
 
@@ -60,7 +61,7 @@ def ask(backend: Backend, pulse: Pulse) -> None:
     pulse.tell()
 
 
-def run(backend: Backend, settings: Settings, id: str, stop: threading.Event) -> None:
+def run(backend: Backend, settings: Settings, id: str, stop: threading.Event, leaving: threading.Event) -> None:
     keeper = Keeper(backend.people, backend.blobs)
     keeper.refresh()
     recogniser = open_recogniser(settings, keeper)
@@ -70,6 +71,7 @@ def run(backend: Backend, settings: Settings, id: str, stop: threading.Event) ->
         id=id,
         visibility_timeout=settings.visibility_timeout,
         tell_every=settings.seconds_per_tick,
+        leaving=leaving,
     )
     process = Processor(recogniser, backend.people, backend.blobs)
     worker = Worker(

@@ -43,14 +43,25 @@ def say_alive(done: threading.Event, turned_at: Callable[[], float], *, every: f
 
 class Pulse:
     def __init__(
-        self, requests: Queue, blobs: Blobs, *, id: str, visibility_timeout: float, tell_every: float = BEAT
+        self,
+        requests: Queue,
+        blobs: Blobs,
+        *,
+        id: str,
+        visibility_timeout: float,
+        tell_every: float = BEAT,
+        leaving: threading.Event | None = None,
     ) -> None:
-        """`tell_every`: seconds between two heartbeats at least, as nobody looks more often."""
+        """`tell_every`: seconds between two heartbeats at least, as nobody looks more often.
+
+        `leaving` is set once the machine is about to be taken away.
+        """
         self._requests = requests
         self._blobs = blobs
         self._id = id
         self._visibility_timeout = visibility_timeout
         self._tell_every = tell_every
+        self._leaving = leaving or threading.Event()
         self._since = time.time()
         self._jobs = 0
         self._busy_seconds = 0.0
@@ -94,7 +105,7 @@ class Pulse:
 
     @contextmanager
     def beating(self, stop: threading.Event) -> Iterator[None]:
-        """Runs the threads; at the end the heartbeat is removed."""
+        """Runs the threads; at the end the heartbeat is removed, or says that the machine goes."""
         self._draining, done = stop, threading.Event()
         threads = [threading.Thread(target=say_alive, args=(done, lambda: self.turned_at), name="watch", daemon=True)]
         # A thread each: none may wait for what another is waiting for.
@@ -108,7 +119,7 @@ class Pulse:
             done.set()
             for thread in threads:
                 thread.join()
-            self._remove_heartbeat()
+            self._tell_last()
 
     def _repeat(self, look: Callable[[], None], done: threading.Event) -> None:
         pause = min(BEAT, self._visibility_timeout / 4)
@@ -121,9 +132,13 @@ class Pulse:
             if done.wait(pause):
                 return
 
-    def _remove_heartbeat(self) -> None:
+    def _tell_last(self) -> None:
         try:
-            self._blobs.delete(keys.heartbeat(self._id))
+            if self._leaving.is_set():
+                # The machine runs on, without anybody at work: that is to be known.
+                self.tell()
+            else:
+                self._blobs.delete(keys.heartbeat(self._id))
         except ServiceError as e:
             # It grows old, and is taken for what it is.
             log.warning("the heartbeat of a worker that ends stays: %s", e)
@@ -155,7 +170,9 @@ class Pulse:
         news, now = (self._state(), self._jobs), time.monotonic()
         state, _ = news
         service = self._busy_seconds / self._jobs if self._jobs else 0.0
-        heartbeat = Heartbeat(self._id, state, self._jobs, self._since, time.time(), round(service, 4))
+        heartbeat = Heartbeat(
+            self._id, state, self._jobs, self._since, time.time(), round(service, 4), self._leaving.is_set()
+        )
         self._blobs.put(keys.heartbeat(self._id), wire.dump_heartbeat(heartbeat))
         supervision.status(f"{state}, {self._jobs} jobs done")
         self._told, self._told_at = news, now

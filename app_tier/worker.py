@@ -74,6 +74,7 @@ class Worker:
         for message in messages:
             self._take(message, stop)
         if not messages and not stop.is_set():
+            self._outage.is_over()
             self._idle()
         return len(messages)
 

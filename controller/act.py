@@ -47,7 +47,7 @@ class Actor:
         self._ended: dict[str, float] = {}
         self._retired: dict[str, float] = {}
         #: How often in a row nobody knew what came of asking this one alone.
-        self._refusals: Counter[str] = Counter()
+        self._refusals: Counter[tuple[str, str]] = Counter()
         #: When those that are listed as running on were first told to drain, whether they could be or not.
         self.draining_since: dict[str, float] = {}
 
@@ -113,12 +113,14 @@ class Actor:
 
     def _ask_of(self, verb: str, call: Callable[[list[str]], object], ids: Iterable[str], now: float) -> OfEach:
         """Those last that were refused lately: they keep nobody else waiting."""
-        answers = self.calls.ask_of(verb, call, sorted(dict.fromkeys(ids), key=lambda id: self._refusals[id]), now)
+        answers = self.calls.ask_of(
+            verb, call, sorted(dict.fromkeys(ids), key=lambda id: self._refusals[verb, id]), now
+        )
         for id, answer in answers.items():
             if answer is Answer.UNKNOWN:
-                self._refusals[id] += 1
+                self._refusals[verb, id] += 1
             elif answer is Answer.DONE:
-                del self._refusals[id]
+                del self._refusals[verb, id]
         return answers
 
     def come(self, ledger: Ledger, save: Callable[[Ledger, Ledger], Ledger], now: float) -> Ledger:
@@ -180,9 +182,9 @@ class Actor:
             if answer is Answer.NO_CAPACITY or intent.start is Start.POOL:
                 self.exclusions = {**self.exclusions, _kind(intent): now + EXCLUDED_FOR}
             return None
-        if intent.start is Start.POOL and self._refusals[intent.id] >= MOST_REFUSALS:
+        if intent.start is Start.POOL and self._refusals["start", intent.id] >= MOST_REFUSALS:
             # It may have been started all the same: the list says whether it was, once it has settled.
-            del self._refusals[intent.id]
+            del self._refusals["start", intent.id]
             self.exclusions = {**self.exclusions, intent.id: now + EXCLUDED_FOR}
             return replace(intent, answered_at=now)
         return intent
@@ -198,8 +200,8 @@ class Actor:
         for known in (self._ended, self._retired, self.draining_since):
             for id in [id for id in known if id not in members or not members[id].going_since]:
                 del known[id]
-        for id in self._refusals.keys() - members.keys():
-            del self._refusals[id]
+        for refused in [refused for refused in self._refusals if refused[1] not in members]:
+            del self._refusals[refused]
         if not ledger.intents:
             self._tried.clear()
 

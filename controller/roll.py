@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.ledger import Intent, Ledger, Member, used_up
 from controller.policy import UP
-from facefleet.model import Heartbeat, Instance, InstanceState, Start, WorkerState
+from facefleet.model import Heartbeat, Instance, InstanceState, Start
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: `launched_at` of a member whose start is not on the bill yet.
@@ -29,9 +29,9 @@ class Look:
     gone: Mapping[str, Member] = field(default_factory=dict)
 
     @property
-    def drained(self) -> set[str]:
-        """Whose workers say that they drain."""
-        return {id for id, beat in self.beats.items() if beat.state is WorkerState.DRAINING}
+    def leaving(self) -> set[str]:
+        """Whose workers say that their machine is about to be taken away."""
+        return {id for id, beat in self.beats.items() if beat.leaves}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _was_heard(look: Look, before: Mapping[str, Member], id: str) -> bool:
 def _listed(look: Look, ledger: Ledger) -> tuple[list[Instance], dict[str, Member]]:
     """Those listed, as a policy sees them, and members that changed by it."""
     seen, news = [], {}
-    members, beats, drained = ledger.members, look.beats, look.drained
+    members, beats, leaving = ledger.members, look.beats, look.leaving
     intents = {i.id or i.token: i for i in ledger.intents} | {i.token: i for i in ledger.intents if i.token}
     for one in look.listed:
         member = members.get(one.id)
@@ -89,7 +89,7 @@ def _listed(look: Look, ledger: Ledger) -> tuple[list[Instance], dict[str, Membe
             and one.state is RUNNING
             and not member.going_since
             and member.launched_at == one.launched_at
-            and one.id not in drained
+            and one.id not in leaving
             and not intents
         ):
             seen.append(one)
@@ -119,10 +119,10 @@ def _renewed(one: Instance, member: Member | None, intent: Intent | None, beat: 
 
 
 def _heeded(one: Instance, member: Member, beat: Heartbeat | None, now: float) -> Member:
-    """With what its worker says of itself. One drains unasked, too, when its machine is about to be taken away."""
+    """With what its worker says of itself. One goes unasked, too, whose machine is about to be taken away."""
     if not member.heard and beat is not None:
         member = replace(member, heard=True)
-    drains = one.state is DRAINING or (beat is not None and beat.state is WorkerState.DRAINING)
+    drains = one.state is DRAINING or (beat is not None and beat.leaves)
     # One that leaves and never worked stays a start that failed.
     if drains and member.heard and not member.going_since:
         member = replace(member, going_since=now)

@@ -59,6 +59,7 @@ def _together(instance: str, workers: list[Heartbeat]) -> Heartbeat:
         min(worker.since for worker in workers),
         max(worker.at for worker in workers),
         seconds / jobs / len(workers) if jobs else 0.0,
+        any(worker.leaves for worker in workers),
     )
 
 

@@ -225,7 +225,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """How a worker says that it is: its blob `workers/<id>` is written every few seconds."""
+    """How a worker says that it is: its blob `workers/<id>` is written every few seconds.
+
+    `leaves`: its machine is about to be taken away.
+    """
 
     id: str
     state: WorkerState
@@ -233,3 +236,4 @@ class Heartbeat:
     since: float
     at: float
     service_seconds: float = 0.0
+    leaves: bool = False

@@ -68,7 +68,8 @@ class Machine:
         state = WorkerState.BUSY if self.is_busy else WorkerState.IDLE
         if self.seen.state is InstanceState.DRAINING or self.noticed_at <= now:
             state = WorkerState.DRAINING
-        return Heartbeat(self.seen.id, state, self.jobs, self.ready_since, at, service if self.jobs else 0.0)
+        mean = service if self.jobs else 0.0
+        return Heartbeat(self.seen.id, state, self.jobs, self.ready_since, at, mean, self.noticed_at <= now)
 
     def enter(self, state: InstanceState, now: float, due: float = inf) -> None:
         self.seen, self.due = replace(self.seen, state=state, since=now), due

@@ -180,7 +180,7 @@ def test_who_forbids_to_ask_is_not_asked(metadata: Metadata, monkeypatch: pytest
 def test_a_worker_drains_once_its_machine_is_to_go(metadata: Metadata) -> None:
     metadata.says[f"{META}/spot/instance-action"] = ACTION
     stop = threading.Event()
-    heed_notices(Ec2Machine(), stop)
+    heed_notices(Ec2Machine(), stop, threading.Event())
     assert stop.is_set()
 
 
@@ -195,6 +195,6 @@ class OneLook(threading.Event):
 
 def test_a_worker_works_on_while_its_machine_stays(metadata: Metadata) -> None:
     stop = OneLook()
-    heed_notices(Ec2Machine(), stop)
+    heed_notices(Ec2Machine(), stop, threading.Event())
     assert metadata.tokens == 1
     assert not stop.was_set

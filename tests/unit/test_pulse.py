@@ -123,3 +123,16 @@ def test_a_worker_that_waits_for_aws_is_not_taken_for_one_that_hangs() -> None:
     storage = TRIES * (CONNECT_TIMEOUT + READ_TIMEOUT) + pauses
     queue = TRIES * (CONNECT_TIMEOUT + MAX_WAIT + READ_TIMEOUT) + pauses
     assert max(2 * queue, queue + LONGEST_PAUSE, 2 * storage + queue, MAX_WORK) < LONGEST_TURN
+
+
+def test_a_worker_whose_machine_goes_says_so_to_the_last_and_any_other_leaves_no_word(tmp_path: Path) -> None:
+    backend = connect(Settings(data=tmp_path))
+    for goes in (False, True):
+        stop, leaving = Event(), Event()
+        pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.2, leaving=leaving)
+        with pulse.beating(stop):
+            if goes:
+                leaving.set()
+            stop.set()
+        said = answers.found(backend.blobs, keys.heartbeat("w"))
+        assert (said is not None and wire.load_heartbeat(said).leaves) is goes

@@ -20,8 +20,8 @@ def member(id: str, *, heard: bool = True, going: float = 0.0, at: float = 10.0)
     return Member(id, f"token of {id}", 1, at, at, Start.LAUNCH, heard, going)
 
 
-def beat(id: str, at: float = 50.0, state: WorkerState = WorkerState.IDLE) -> Heartbeat:
-    return Heartbeat(id, state, 0, at, at)
+def beat(id: str, at: float = 50.0, state: WorkerState = WorkerState.IDLE, *, leaves: bool = False) -> Heartbeat:
+    return Heartbeat(id, state, 0, at, at, leaves=leaves)
 
 
 def roll(
@@ -36,11 +36,12 @@ def roll(
     listed_at: float = 99.0,
     gone: tuple[Member, ...] = (),
     say: WorkerState = WorkerState.IDLE,
+    leaves: bool = False,
 ) -> Roll:
     ledger = before.ledger if before else Ledger(intents, {m.id: m for m in members})
     look = Look(
         listed,
-        {id: beat(id, state=say) for id in beats},
+        {id: beat(id, state=say, leaves=leaves) for id in beats},
         now,
         lag,
         before.instances if before else (),
@@ -156,18 +157,24 @@ def test_a_start_that_leaves_it_stopped_has_failed() -> None:
     assert states(roll([one("a", STOPPED)], before=called)) == {"a": STOPPED}
 
 
-def test_a_worker_that_drains_unasked_is_no_capacity_and_its_instance_is_to_go() -> None:
+def test_a_worker_that_is_restarted_drains_and_its_instance_stays() -> None:
     seen = roll([one("a")], members=(member("a"),), beats=("a",))
     called = roll([one("a")], before=seen, beats=("a",), say=WorkerState.DRAINING, now=101.0)
+    assert (states(called), called.ledger.members["a"].going_since) == ({"a": RUNNING}, 0.0)
+
+
+def test_an_instance_that_is_about_to_be_taken_away_is_no_capacity_and_is_to_go() -> None:
+    seen = roll([one("a")], members=(member("a"),), beats=("a",))
+    called = roll([one("a")], before=seen, beats=("a",), say=WorkerState.DRAINING, leaves=True, now=101.0)
     assert (states(called), called.ledger.members["a"].going_since) == ({"a": DRAINING}, 101.0)
     # It has ended, and its instance runs on.
     called = roll([one("a")], before=called, now=102.0)
     assert (states(called), called.ledger.members["a"].going_since) == ({"a": DRAINING}, 101.0)
 
 
-def test_one_started_again_does_not_drain_because_it_did_so_in_its_last_life() -> None:
+def test_one_started_again_is_not_to_go_because_it_was_in_its_last_life() -> None:
     started = replace(member("a", heard=False, at=60.0), start=Start.POOL)
-    called = roll([one("a", at=60.0, start=Start.POOL)], members=(started,), beats=("a",), say=WorkerState.DRAINING)
+    called = roll([one("a", at=60.0, start=Start.POOL)], members=(started,), beats=("a",), leaves=True)
     assert states(called) == {"a": PENDING}
 
 

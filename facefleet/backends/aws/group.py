@@ -3,6 +3,7 @@
 A token waits as a tag of the group until an instance comes, and is a tag of that from then on.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +13,11 @@ from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.group_state import SETTLES_AFTER, WAITING, Standing, as_standing, given, ours, over, smaller
 from facefleet.backends.aws.instances import FLEET, LIVING, TOKEN, Listed, find, tags_of
 from facefleet.backends.aws.refusals import each
-from facefleet.errors import Conflict, NoCapacity, Unavailable
+from facefleet.errors import Conflict, NoCapacity, ServiceError, Unavailable
 from facefleet.model import Instance
 from facefleet.settings import Settings
+
+log = logging.getLogger(__name__)
 
 #: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceProtection.html
 MAX_PROTECTED_AT_ONCE = 50
@@ -84,8 +87,7 @@ class GroupFleet:
                 self._ec2.terminate_instances(InstanceIds=ending, SkipOsShutdown=True)
 
     def tidy(self) -> None:
-        """Removes tokens that wait no more from the group."""
-        self._look(self._standing())
+        """Nothing: each look at the group does what there is to do."""
 
     def _standing(self) -> Standing:
         with translated(f"looking at the group {self._group}"):
@@ -117,9 +119,13 @@ class GroupFleet:
     def _end_waiting(self, standing: Standing, held: frozenset[str]) -> None:
         ended = over(standing.waiting, held, time.time())
         # First: of a token that is forgotten nobody would know that an instance was asked for.
-        if (count := smaller(standing, ended, held)) is not None:
-            self._set_desired(count)
-        self._forget(ended)
+        try:
+            if (count := smaller(standing, ended, held)) is not None:
+                self._set_desired(count)
+            self._forget(ended)
+        except ServiceError as e:
+            # What is there is known all the same; the next look tries again.
+            log.warning("the group is asked again to be smaller: %s", e)
 
     def _with_token(self, one: Listed) -> Listed:
         # Lists may be older than our tag.

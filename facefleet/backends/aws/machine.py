@@ -78,7 +78,10 @@ class Ec2Machine:
             with suppress(Unavailable):
                 return self._get("instance-id")
         # Its service is started again, and asks again.
-        raise Unavailable(f"this is an instance of EC2, and {self._endpoint} did not tell its id for {PATIENCE:.0f} s")
+        raise Unavailable(
+            f"this is an instance of EC2, and {self._endpoint} did not tell its id for {PATIENCE:.0f} s: in a "
+            "container allow two hops to it, or name the worker with --instance, or set AWS_EC2_METADATA_DISABLED=true"
+        )
 
     def _get(self, path: str) -> str | None:
         """What it says; None if there is nothing. Raises `Unavailable`."""

@@ -24,6 +24,8 @@ STOP_LOOK = 0.1
 LIMIT_AGE = 60.0
 #: A purge takes a message after the other: for so long at most, of which each is kept from others meanwhile.
 LONGEST_PURGE = 30.0
+#: So many batches in a row without anything from before it.
+ONLY_NEWS = 2
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 RECEIVED = ["ApproximateReceiveCount", "SentTimestamp"]
 
@@ -169,15 +171,21 @@ class SqsQueue:
         """
         began, deadline = time.time(), time.monotonic() + LONGEST_PURGE
         counted, removed, later = self.depth().backlog, self._delete(self._leases.end_all()), list[Message]()
-        # Where less was found than was counted, all of SQS's servers are asked, as a long poll does: a short one asks
-        # some of them.
-        while messages := self._take(int(removed < counted), MAX_BATCH, lease=ceil(LONGEST_PURGE)):
-            later += [message for message in messages if message.sent_at > began]
-            removed += self.ack_all([message for message in messages if message.sent_at <= began])
-            if time.monotonic() > deadline:
-                raise Unavailable(f"purging {self.name}: {removed} went, and there are more: purge it again")
-        for message in later:
-            self.release(message)
+        news = 0
+        try:
+            # Where less was found than was counted, all of SQS's servers are asked, as a long poll does: a short one
+            # asks some of them. Where only news come, what was there is gone: more may come without end.
+            while news < ONLY_NEWS and (
+                messages := self._take(int(removed < counted), MAX_BATCH, lease=ceil(LONGEST_PURGE))
+            ):
+                old = [message for message in messages if message.sent_at <= began]
+                later += [message for message in messages if message.sent_at > began]
+                removed, news = removed + self.ack_all(old), 0 if old else news + 1
+                if old and time.monotonic() > deadline:
+                    raise Unavailable(f"purging {self.name}: {removed} went, and there are more: purge it again")
+        finally:
+            for message in later:
+                self.release(message)
         return removed
 
     def _attributes(self, *names: str) -> dict[str, str]:

@@ -93,7 +93,7 @@ class ReplyQueues:
             answer = self._sqs.create_queue(
                 QueueName=name,
                 Attributes={"MessageRetentionPeriod": str(KEEP_SECONDS), "SqsManagedSseEnabled": "true"},
-                tags={RESPONSE_QUEUE: self._prefix} | _alive_now(),
+                tags=self._alive_now(),
             )
         return str(answer["QueueUrl"])
 
@@ -113,10 +113,13 @@ class ReplyQueues:
     def _say_alive(self, queue: SqsQueue) -> None:
         try:
             with translated(f"tagging {queue.name}"):
-                self._sqs.tag_queue(QueueUrl=queue.url, Tags=_alive_now())
+                self._sqs.tag_queue(QueueUrl=queue.url, Tags=self._alive_now())
         except NotFound:
             # This machine slept, and was taken for gone.
             self._make(queue.name)
+
+    def _alive_now(self) -> dict[str, str]:
+        return {RESPONSE_QUEUE: self._prefix, ALIVE_AT: str(int(time.time()))}
 
     def _remove(self, url: str) -> None:
         with suppress(NotFound), translated("removing a response queue"):
@@ -145,7 +148,3 @@ def own_name(prefix: str, host: str, process: int) -> str:
 def is_abandoned(tags: dict[str, str], now: float) -> bool:
     """One without a tag is nobody's of us: it is left alone."""
     return ALIVE_AT in tags and now - float(tags[ALIVE_AT]) > GONE_AFTER
-
-
-def _alive_now() -> dict[str, str]:
-    return {ALIVE_AT: str(int(time.time()))}
