@@ -28,7 +28,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 #: One that both of them know.
 IMAGE = "ami-12345678"
 ON_STORE = ("SQS", "S3", "DYNAMODB", "STS", "IAM")
-ON_CLOUD = ("EC2", "AUTO_SCALING")
+ON_CLOUD = ("EC2", "AUTO_SCALING", "SERVICE_QUOTAS")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ def env() -> Iterator[dict[str, str]]:
         ec2 = boto3.client("ec2", endpoint_url=cloud.url, region_name="us-east-1", **keys(emulators.KEYS))
         data = {"ImageId": emulators.IMAGE, "InstanceType": "t3.medium"}
         ec2.create_launch_template(LaunchTemplateName="facefleet-worker", LaunchTemplateData=data)
-        quotas = {"AWS_ENDPOINT_URL_SERVICE_QUOTAS": cloud.url}
-        yield {"FACEFLEET_BACKEND": "aws"} | dict(store.env) | dict(cloud.env) | quotas
+        yield {"FACEFLEET_BACKEND": "aws"} | dict(store.env) | dict(cloud.env)
 
 
 def keys(env: dict[str, str]) -> dict[str, str]:
