@@ -85,6 +85,9 @@ class Settings:
     warm_pool: int = setting(
         19, "on EC2, instances that are kept, stopped, to start sooner; more are terminated", low=0
     )
+    warm_least: int = setting(
+        0, "on EC2, stopped instances to have waiting in any case: made ahead, and made anew after an upgrade", low=0
+    )
     auto_scaling_group: str = setting("", "on EC2, the group to act through, which replaces what dies; empty: none")
     max_message_bytes: int = setting(1_048_576, "largest message; a larger image waits in a blob", low=1024)
     visibility_timeout: float = setting(5.0, "seconds of a lease; extended while work goes on", low=0.1)
@@ -130,6 +133,7 @@ class Settings:
         8_000_000, "bytes of memory, in each web process, to answer the same image without a worker; 0: none", low=0
     )
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    log_group: str = setting("", "on AWS, the log group of CloudWatch that log lines go to as well; empty: none")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
