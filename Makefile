@@ -6,7 +6,10 @@ BIN    := $(VENV)/bin
 SAMPLES_FROM := face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec
 
 # Where machines can be booted.
-MACHINES := $(if $(and $(shell command -v debootstrap),$(shell command -v systemd-nspawn),$(filter 0,$(shell id -u))),.machines/root)
+MACHINES := $(if $(and $(shell command -v debootstrap),$(shell command -v systemd-nspawn),$(filter 0,$(shell id -u))),.machines/root/usr/bin/caddy .machines/wheels/done)
+# What Debian's own image for clouds has of what we need; then what ami/install.sh would add, for machines without a network.
+DEBIAN_HAS := systemd,systemd-sysv,dbus,python3,ca-certificates,curl,iproute2,procps,openssh-server,sudo
+WE_ADD     := python3-venv,caddy,unattended-upgrades
 
 .PHONY: run test check format constraints clean help
 
@@ -52,11 +55,23 @@ $(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
 	.emulators/bin/pip install --quiet --disable-pip-version-check -r tests/emulators/requirements.txt
 	@touch $@
 
-# Debian, for machines that tests boot. Only root can make it; who is not does without.
-.machines/root:
-	@mkdir -p .machines && rm -rf $@.part
-	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates bookworm $@.part >/dev/null
-	@mv $@.part $@
+# Debian, for machines that tests boot. Only root can make it; who is not does without. As in Debian's image for clouds,
+# no machine begins with the keys or the id of another; what listens is not started unless somebody asks for it.
+.machines/root: .machines/root/usr/bin/caddy
+.machines/root/usr/bin/caddy:
+	@mkdir -p .machines && rm -rf .machines/part
+	debootstrap --variant=minbase --include=$(DEBIAN_HAS),$(WE_ADD) bookworm .machines/part >/dev/null
+	@systemctl --quiet --root=$(CURDIR)/.machines/part disable ssh.service caddy.service 2>/dev/null
+	@rm -f .machines/part/etc/ssh/ssh_host_* .machines/part/var/cache/apt/archives/*.deb
+	@: > .machines/part/etc/machine-id && ln -sf /etc/machine-id .machines/part/var/lib/dbus/machine-id
+	@rm -rf .machines/root && mv .machines/part .machines/root
+
+# What requirements.txt pulls in, for machines that install it without a network.
+.machines/wheels: .machines/wheels/done
+.machines/wheels/done: $(VENV)/made requirements.txt constraints.txt vendor/dlib/pyproject.toml vendor/opencv/pyproject.toml
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --use-pep517 --wheel-dir .machines/wheels.part -r requirements.txt
+	@rm -rf .machines/wheels && mv .machines/wheels.part .machines/wheels
+	@touch $@
 
 # A folder for each person, as `facefleet enrol` takes it; the other photos lie beside, to try it out.
 .samples/done: $(VENV)/runs

@@ -9,7 +9,7 @@ from app_tier.process import Processor
 from app_tier.pulse import Pulse
 from app_tier.worker import Worker
 from facefleet import supervision
-from facefleet.backends import connect
+from facefleet.backends import connect, log_besides
 from facefleet.entry import entry_point
 from facefleet.ports import Backend, Machine
 from facefleet.recognition.keeper import Keeper
@@ -25,6 +25,7 @@ NOTICE_EVERY = 5.0
 
 @entry_point
 def main(settings: Settings) -> None:
+    log_besides(settings)
     parser = argparse.ArgumentParser(prog="app_tier", description="A worker: takes images, answers who they show.")
     name = parser.add_mutually_exclusive_group()
     name.add_argument("--instance", help="the name it is known by; otherwise that of its machine")

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -29,6 +29,34 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 IMAGE = "ami-12345678"
 ON_STORE = ("SQS", "S3", "DYNAMODB", "STS", "IAM")
 ON_CLOUD = ("EC2", "AUTO_SCALING", "SERVICE_QUOTAS")
+#: In an account, where roles are those that instances have, and stacks have what both servers hold.
+ON_ACCOUNT_STORE = (
+    "SQS",
+    "S3",
+    "DYNAMODB",
+    "STS",
+    "SECRETS_MANAGER",
+    "CLOUDWATCH_LOGS",
+    "CLOUDWATCH",
+    "SNS",
+    "CLOUDFORMATION",
+    "BUDGETS",
+)
+ON_ACCOUNT_CLOUD = (*ON_CLOUD, "IAM", "SSM", "PRICING")
+#: The number of the account that the cloud knows; in an account, the store's too.
+ACCOUNT = "123456789012"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where servers run: `entry`, a command that goes before theirs, and the host that they answer at there."""
+
+    host: str = "127.0.0.1"
+    entry: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+HERE = Site()
 
 
 @dataclass(frozen=True)
@@ -64,13 +92,46 @@ def cloud(**world: object) -> Iterator[Emulator]:
         yield emulator
 
 
+@dataclass(frozen=True)
+class AccountEmulator:
+    """Both servers as one account: `env` has boto3 speak to the one that does it better, for each service."""
+
+    store: Emulator
+    cloud: Emulator
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {**self.store.env, **self.cloud.env}
+
+    def told(self, path: str, body: object = None) -> Any:
+        """Of the instances' world."""
+        return self.cloud.told(path, body)
+
+
 @contextmanager
-def _serving(script: str, services: tuple[str, ...], env: Mapping[str, str]) -> Iterator[Emulator]:
+def account(*, site: Site = HERE, **world: object) -> Iterator[AccountEmulator]:
+    """An account to deploy into: queues, blobs and tables, secrets, logs and alarms, stacks of CloudFormation, and
+    the instances of a `cloud(**world)`.
+    """
+    with (
+        _serving("cloud.py", ON_ACCOUNT_CLOUD, {"CLOUD_WORLD": json.dumps(world)}, site) as cloud,
+        _serving("store.py", ON_ACCOUNT_STORE, _store_env(cloud), site) as store,
+    ):
+        yield AccountEmulator(store, cloud)
+
+
+def _store_env(cloud: Emulator) -> Mapping[str, str]:
+    return {"CLOUD_ENDPOINT": cloud.url, "MINISTACK_ACCOUNT_ID": ACCOUNT}
+
+
+@contextmanager
+def _serving(script: str, services: tuple[str, ...], env: Mapping[str, str], site: Site = HERE) -> Iterator[Emulator]:
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{site.host}:{port}"
+    env = {**os.environ, **env, **site.env, "EMULATOR_HOST": site.host}
     with ExitStack() as running:
         process = subprocess.Popen(  # noqa: S603  # our own script
-            [PYTHON, SERVERS / script, str(port)], env=os.environ | env, stdin=subprocess.DEVNULL
+            [*site.entry, PYTHON, SERVERS / script, str(port)], env=env, stdin=subprocess.DEVNULL
         )
         running.callback(_stop, process)
         _await_answer(url, process)

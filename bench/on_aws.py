@@ -17,7 +17,7 @@ import requests
 
 from bench import emulators
 from bench.emulators import IMAGE, Emulator
-from bench.local import PATIENCE, awaited, free_port
+from bench.local import PATIENCE, as_ours, awaited, free_port
 from facefleet.backends import connect
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.fleet import Ec2Fleet
@@ -132,7 +132,7 @@ def service_on_aws(
         store = running.enter_context(emulators.store())
         cloud = running.enter_context(emulators.cloud())
         env = _env(folder, store, cloud, settings)
-        running.enter_context(_as_ours(env))
+        running.enter_context(as_ours(env))
         service = OnAws(folder, store, cloud, env)
         service.run("facefleet.cli", "setup", "--yes")
         _fill_pool(service.settings, stopped)
@@ -160,18 +160,6 @@ def _env(folder: Path, store: Emulator, cloud: Emulator, settings: Mapping[str, 
     given = {f"{PREFIX}{name}": value for name, value in {**ours, **settings}.items()}
     # A company's proxy does not know our loopback.
     return {**os.environ, **store.env, **cloud.env, **given, "NO_PROXY": "127.0.0.1"}
-
-
-@contextmanager
-def _as_ours(env: Mapping[str, str]) -> Iterator[None]:
-    """For boto3 in this process, which reads where to call from its environment."""
-    before = dict(os.environ)
-    os.environ.update(env)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _fill_pool(settings: Settings, count: int) -> None:

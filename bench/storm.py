@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import click
 
 from bench.burst import right_answers
+from bench.emulators import Emulator
 from bench.local import awaited
 from bench.on_aws import UP, OnAws, service_on_aws
 from bench.service import SAMPLES, images_in
@@ -31,6 +33,7 @@ from bench.uploads import Burst, Upload, bursts, send_some
 from facefleet import keys
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.errors import ServiceError
+from facefleet.settings import Settings
 
 FOREIGN = 2
 #: Seconds between two misfortunes, and between two counts of the fleet.
@@ -54,26 +57,32 @@ class Measured:
     happened: str
 
 
-class Weather:
-    """What goes wrong, one thing at a time."""
+class Struck(Protocol):
+    """A service that things happen to."""
 
-    def __init__(self, service: OnAws, seed: int) -> None:
+    @property
+    def cloud(self) -> Emulator: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def ours(self, *states: str) -> list[str]:
+        """Ids of the fleet's instances in these states."""
+
+
+class Weather:
+    """What goes wrong, one thing at a time: what happens to instances and to EC2."""
+
+    def __init__(self, service: Struck, seed: int) -> None:
         self._service = service
         self._chance = random.Random(seed)  # noqa: S311  # chance picks a victim, not a key
         self.happened: Counter[str] = Counter()
-        self._kinds: tuple[Callable[[], object], ...] = (
-            self.lost,
-            self.crashed,
-            self.notice,
-            self.throttled,
-            self.no_capacity,
-            self.calm,
-            self.replies,
-            self.controller,
-        )
+
+    def kinds(self) -> tuple[Callable[[], object], ...]:
+        return self.lost, self.crashed, self.notice, self.throttled, self.no_capacity, self.calm
 
     def change(self) -> None:
-        kind = self._chance.choice(self._kinds)
+        kind = self._chance.choice(self.kinds())
         kind()
         self.happened[kind.__name__] += 1
 
@@ -96,6 +105,24 @@ class Weather:
     def calm(self) -> None:
         self._service.cloud.told("/_faults", {})
 
+    def _kill(self, how: str) -> None:
+        self._service.cloud.told("/_kill", {"ids": self._victim(), "how": how})
+
+    def _victim(self) -> list[str]:
+        running = self._service.ours("running")
+        return [self._chance.choice(running)] if running else []
+
+
+class Storm(Weather):
+    """Beyond that: replies vanish, and the controller's process is killed."""
+
+    def __init__(self, service: OnAws, seed: int) -> None:
+        super().__init__(service, seed)
+        self._tiers = service
+
+    def kinds(self) -> tuple[Callable[[], object], ...]:
+        return *super().kinds(), self.replies, self.controller
+
     def replies(self) -> None:
         """Those that lie there now vanish."""
         sqs = connect_clients().sqs
@@ -103,15 +130,8 @@ class Weather:
             sqs.purge_queue(QueueUrl=url)
 
     def controller(self) -> None:
-        self._service.kill("controller")
-        self._service.start("controller")
-
-    def _kill(self, how: str) -> None:
-        self._service.cloud.told("/_kill", {"ids": self._victim(), "how": how})
-
-    def _victim(self) -> list[str]:
-        running = self._service.ours("running")
-        return [self._chance.choice(running)] if running else []
+        self._tiers.kill("controller")
+        self._tiers.start("controller")
 
 
 @contextmanager
@@ -150,7 +170,7 @@ def measure(photos: Path, uploads: int, most: int, seed: int) -> Measured:
     ):
         service.enrol(SAMPLES / "people")
         before = len(list(service.backend.blobs.list(keys.RESULTS)))
-        weather = Weather(service, seed)
+        weather = Storm(service, seed)
         burst, most_up = sent_in(weather, service, next(sending))
         leaked = _at_rest(service)
         backend = service.backend

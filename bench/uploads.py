@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ssl import SSLContext
 
 #: No upload waits so many seconds, unless its answer is lost.
 PATIENCE = 120.0
@@ -39,17 +40,20 @@ def bursts(probes: Sequence[tuple[bytes, str]], count: int) -> Iterator[list[Upl
         yield [_upload(f"test_{i:02}", b"%d-%d" % (number, i), *probes[i % len(probes)]) for i in range(count)]
 
 
-def send(host: str, uploads: Sequence[Upload]) -> Burst:
+def send(host: str, uploads: Sequence[Upload], *, tls: SSLContext | None = None) -> Burst:
     """All at once."""
-    return send_some(host, uploads, len(uploads))
+    return send_some(host, uploads, len(uploads), tls=tls)
 
 
-def send_some(host: str, uploads: Sequence[Upload], at_once: int) -> Burst:
+def send_some(host: str, uploads: Sequence[Upload], at_once: int, *, tls: SSLContext | None = None) -> Burst:
     """All of them, so many at a time."""
     started = time.perf_counter()
     with ThreadPoolExecutor(at_once) as pool:
-        answers = list(pool.map(partial(post, host), uploads))
-    seconds = time.perf_counter() - started
+        answers = list(pool.map(partial(post, host, tls=tls), uploads))
+    return judged(time.perf_counter() - started, uploads, answers)
+
+
+def judged(seconds: float, uploads: Sequence[Upload], answers: Sequence[str | None]) -> Burst:
     wrong = sum(answer not in (None, upload.answer) for answer, upload in zip(answers, uploads, strict=True))
     return Burst(seconds, wrong, answers.count(None))
 
@@ -60,9 +64,9 @@ def _upload(stem: str, tail: bytes, image: bytes, person: str) -> Upload:
     return Upload(head.encode() + image + tail + f"\r\n--{BOUNDARY}--\r\n".encode(), f"{stem}:{person}")
 
 
-def post(host: str, upload: Upload) -> str | None:
-    """The answer; None where there is none."""
-    with closing(HTTPConnection(host, timeout=PATIENCE)) as connection:
+def post(host: str, upload: Upload, *, tls: SSLContext | None = None) -> str | None:
+    """The answer; None where there is none. `tls`: whom to trust, where the host is spoken to encrypted."""
+    with closing(_connection(host, tls)) as connection:
         try:
             connection.request("POST", "/", upload.body, HEADERS)
             response = connection.getresponse()
@@ -70,3 +74,9 @@ def post(host: str, upload: Upload) -> str | None:
         except (OSError, HTTPException):
             return None
     return body.decode() if response.status == HTTPStatus.OK else None
+
+
+def _connection(host: str, tls: SSLContext | None) -> HTTPConnection:
+    if tls is None:
+        return HTTPConnection(host, timeout=PATIENCE)
+    return HTTPSConnection(host, timeout=PATIENCE, context=tls)

@@ -9,7 +9,8 @@ from controller.leading import lead, stand_by
 from controller.policy import Plan
 from controller.store import Store
 from controller.wiring import controller_of, holder_of
-from facefleet.backends import connect
+from facefleet import keys
+from facefleet.backends import connect, log_besides
 from facefleet.entry import entry_point
 from facefleet.errors import ServiceError
 from facefleet.ports import Backend
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 @entry_point
 def main(settings: Settings) -> None:
+    log_besides(settings)
     parser = argparse.ArgumentParser(prog="controller", description="Keeps as many instances as the backlog deserves.")
     parser.add_argument("--finish", action="store_true", help="on SIGTERM go on until nothing waits, within bounds")
     parser.add_argument("--dry-run", action="store_true", help="log what would be done, and do nothing")
@@ -29,7 +31,9 @@ def main(settings: Settings) -> None:
         watch(backend, settings, arrived)
         return
     with backend.only_one("controller"):
-        store = Store(backend.blobs, holder_of(settings), time.time)
+        holder = holder_of(settings)
+        store = Store(backend.blobs, holder, time.time)
+        backend.blobs.put(keys.CAME, holder.encode())
         ledger = stand_by(store, arrived)
         if ledger is not None:
             lead(backend, settings, store, ledger, arrived, finish=arguments.finish)

@@ -1,5 +1,6 @@
 """Doing what was planned: each launch and each start is saved before it is asked for, and asked for until answered."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -35,11 +36,12 @@ class Actor:
         chance: Chance,
         ledger: Ledger,
         assure: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fleet = fleet
         self._terms = terms
         self._limits = limits
-        self.calls = Calls(chance, assure)
+        self.calls = Calls(chance, assure, clock)
         self.calls.backoffs = ledger.learned.backoffs
         self.exclusions = ledger.learned.exclusions
         # Whoever saved these may have asked for them, and died before the answer.
@@ -68,12 +70,29 @@ class Actor:
         )
         return replace(ledger, members=members, intents=intents)
 
-    def asking(self, ledger: Ledger, seen: Sequence[Instance], count: int, now: float) -> Ledger:
-        """With so many more asked for: from the warm pool first, then of the best offer that there is."""
-        chosen = to_start(seen, self.exclusions, count) if count else []
+    def asking(self, ledger: Ledger, seen: Sequence[Instance], count: int, now: float, *, new: int = 0) -> Ledger:
+        """With so many more asked for: from the warm pool first, then of the best offer that there is.
+
+        `new`: so many of them are rather launched than stale, as long as launches succeed.
+        """
+        troubled = self.offer() is None or "launch" in self.calls.backoffs or ledger.learned.starts.step
+        chosen = self._to_start(seen, count, 0 if troubled else new) if count else []
         if chosen:
             ledger = replace(ledger, intents=ledger.intents + tuple(start_intents(chosen, ledger, now)))
         return self._launching(ledger, count - len(chosen), now)
+
+    def making(self, ledger: Ledger, seen: Sequence[Instance], count: int, now: float, *, tries: bool) -> Ledger:
+        """With so many more that no policy asked for. `tries`: whether a fresh one of the pool does as well."""
+        fresh = [one for one in seen if not one.is_stale]
+        wanted = start_intents(self._to_start(fresh, count) if tries else [], ledger, now)
+        offer = self.offer(spare=True)
+        if offer is not None and len(wanted) < count:
+            wanted += launch_intents(ledger, offer, count - len(wanted), self._terms, self._limits, now)
+        return replace(ledger, intents=ledger.intents + tuple(replace(one, spare=True) for one in wanted))
+
+    def _to_start(self, seen: Iterable[Instance], count: int, new: int = 0) -> list[Instance]:
+        # One that was ended may be listed as stopped for a while.
+        return to_start(seen, self.exclusions.keys() | self._ended.keys(), count, new)
 
     def _launching(self, ledger: Ledger, count: int, now: float) -> Ledger:
         offer = self.offer()
@@ -82,13 +101,14 @@ class Actor:
         new = launch_intents(ledger, offer, count, self._terms, self._limits, now)
         return replace(ledger, intents=ledger.intents + tuple(new))
 
-    def offer(self) -> str | None:
-        """The best that is not excluded; None where there is none."""
-        return next((offer for offer in self._fleet.offers if offer not in self.exclusions), None)
+    def offer(self, *, spare: bool = False) -> str | None:
+        """The best that is not excluded; None where there is none. `spare`: the best of which one can rest."""
+        offers = (self._fleet.can_rest if spare else ()) or self._fleet.offers
+        return next((offer for offer in offers if offer not in self.exclusions), None)
 
     def can_ask(self, seen: Sequence[Instance]) -> bool:
         """Whether there is anything to ask for."""
-        return self.offer() is not None or bool(to_start(seen, self.exclusions, 1))
+        return self.offer() is not None or bool(self._to_start(seen, 1))
 
     def end(self, ids: Iterable[str], now: float) -> None:
         due = [id for id in ids if now - self._ended.get(id, -END_EVERY) >= END_EVERY]
@@ -143,7 +163,7 @@ class Actor:
         asked |= {intent.name for intent in open_ones}
         answers = self._started([i for i in open_ones if i.start is Start.POOL], now)
         answers |= self._launched([i for i in open_ones if i.start is Start.LAUNCH], now)
-        lacking = sum(answers[i.name] is None and not i.unwanted for i in open_ones)
+        lacking = sum(answers[i.name] is None and not (i.unwanted or i.spare) for i in open_ones)
         ended = [i.slot for i in open_ones if answers[i.name] is None and i.name in self._tried]
         intents = tuple(kept for i in ledger.intents if (kept := answers.get(i.name, i)) is not None)
         attempts = used_up(ledger.attempts, ended) if ended else ledger.attempts
@@ -197,9 +217,12 @@ class Actor:
     def forget(self, ledger: Ledger) -> None:
         """What was asked of instances that are gone, or are not on their way out any more: they live anew."""
         members = ledger.members
-        for known in (self._ended, self._retired, self.draining_since):
+        for known in (self._retired, self.draining_since):
             for id in [id for id in known if id not in members or not members[id].going_since]:
                 del known[id]
+        # Nobody lives anew who was ended.
+        for id in self._ended.keys() - members.keys():
+            del self._ended[id]
         for refused in [refused for refused in self._refusals if refused[1] not in members]:
             del self._refusals[refused]
         if not ledger.intents:

@@ -1,6 +1,7 @@
 """Asking the fleet, and surviving the answer: an error of one call never ends the tick."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ MEANINGS: tuple[tuple[type, Answer], ...] = (
 FAILURES = (Answer.UNKNOWN, Answer.THROTTLED)
 #: Of several asked one by one so many fail before the others wait for the next time.
 MOST_FAILURES = 2
+#: Seconds of a tick after which nobody is asked any more. A call that nobody answers takes 26 s, some verbs are two
+#: calls, and what reads and saves takes its time, too: all of it must end before the 180 s of the unit's watchdog.
+LONGEST = 45.0
 #: What came of a call, and what it returned.
 Reply = tuple[Answer, object]
 
@@ -62,13 +66,25 @@ class Calls:
     `errors`: how many of each class; `done`: calls that were answered, by verb; `backoffs`: which verbs wait.
     """
 
-    def __init__(self, chance: Chance, assure: Callable[[], object]) -> None:
+    def __init__(
+        self, chance: Chance, assure: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`assure` raises `Conflict` where another controller leads now: then nobody is asked."""
         self._chance = chance
         self._assure = assure
+        self._clock = clock
+        self._begun_at = clock()
         self.errors: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
         self.backoffs: Mapping[str, Backoff] = {}
+
+    def begin(self) -> None:
+        """A tick begins: from now on `LONGEST` is counted."""
+        self._begun_at = self._clock()
+
+    @property
+    def _is_late(self) -> bool:
+        return self._clock() - self._begun_at >= LONGEST
 
     def ask(self, verb: str, call: Call, now: float) -> Reply:
         """What came of it, and what the call returned; raises `Conflict` if another controller leads now."""
@@ -102,7 +118,7 @@ class Calls:
         outcomes: dict[str, Outcome] = {}
         failures = 0
         for id in ids:
-            if not self._may_lead():
+            if self._is_late or not self._may_lead():
                 break
             outcome = outcomes[id] = _outcome(partial(call, [id]))
             failures += outcome.answer is Answer.UNKNOWN
@@ -111,7 +127,8 @@ class Calls:
         return outcomes
 
     def _may_ask(self, verb: str, now: float) -> bool:
-        return not (verb in self.backoffs and now < self.backoffs[verb].until) and self._may_lead()
+        waits = verb in self.backoffs and now < self.backoffs[verb].until
+        return not waits and not self._is_late and self._may_lead()
 
     def _may_lead(self) -> bool:
         """Raises `Conflict` if another controller leads; False where nobody can tell."""

@@ -77,7 +77,7 @@ def lead(
     backend: Backend, settings: Settings, store: Store, ledger: Ledger, arrived: Arrivals, *, finish: bool
 ) -> None:
     """Until told to end; raises `LostLease` if another one leads meanwhile."""
-    tell = teller(backend.blobs, store.lease.epoch, time.time)
+    tell = teller(backend.blobs, store.lease.epoch, time.time, store.lease.holder)
     led = Led(controller_of(backend, settings, store.save, tell, ledger, store.assure))
     scheduler = schedule(backend, settings, led)
     scheduler.start()
@@ -97,11 +97,13 @@ def lead(
     store.leave(led.controller.ledger)
 
 
-def teller(blobs: Blobs, epoch: int, clock: Callable[[], float]) -> Callable[[Status], None]:
+def teller(blobs: Blobs, epoch: int, clock: Callable[[], float], leader: str = "") -> Callable[[Status], None]:
     """What tells a status to whoever asks: as metrics, on the page, to systemd."""
-    board, metrics = Board(blobs, epoch), Metrics(blobs, epoch)
+    board, metrics = Board(blobs, epoch, leader), Metrics(blobs, epoch)
 
     def tell(status: Status) -> None:
+        # All is done but to tell it, which may take long as well.
+        supervision.alive()
         # A tick may have waited long for a cloud that does not answer: told with the time at which it began, it
         # would look as if nobody had told anything since.
         status = replace(status, at=clock())

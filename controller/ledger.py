@@ -24,7 +24,7 @@ class Intent:
 
     `slot`: its number among ours, from 1; with the attempt and the offer it makes the token.
     `id`: of one to be started which; of a launch what the answer was. `answered_at`: when it was done; 0 while nobody
-    knows. `unwanted`: to go once it is there.
+    knows. `unwanted`: to go once it is there. `spare`: made for the warm pool, by no wish of a policy.
     """
 
     token: str
@@ -35,6 +35,7 @@ class Intent:
     id: str = ""
     answered_at: float = 0.0
     unwanted: bool = False
+    spare: bool = False
 
     @property
     def name(self) -> str:
@@ -46,7 +47,8 @@ class Intent:
 class Member:
     """An instance that was listed. `slot`: 0 for one that somebody else launched; `launched_at`: of its last start.
 
-    `heard`: its worker was. `going_since`: when it was asked to go, else 0: from then on it is no capacity.
+    `heard`: its worker was; `worked`: in this life or in one before its last rest. `going_since`: when it was asked to
+    go, else 0: from then on it is no capacity. `spare`: made for the warm pool, and not there yet.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Member:
     start: Start
     heard: bool = False
     going_since: float = 0.0
+    worked: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,16 @@ class Ledger:
             for id, m in self.members.items()
         }
         return replace(self, intents=tuple(intents), members=members)
+
+
+def serving(ledger: Ledger, names: Iterable[str]) -> Ledger:
+    """With these, which were made for the warm pool, as capacity like any other."""
+    wanted = set(names)
+    if not wanted:
+        return ledger
+    intents = tuple(replace(one, spare=False) if one.name in wanted else one for one in ledger.intents)
+    members = {id: replace(one, spare=False) if id in wanted else one for id, one in ledger.members.items()}
+    return replace(ledger, intents=intents, members=members)
 
 
 def token_for(pool: str, slot: int, attempt: int, offer: str) -> str:

@@ -74,10 +74,10 @@ class Policy(Generic[M]):
 
 
 def idlest(seen: Observation, count: int) -> tuple[str, ...]:
-    """Idle ones first, so that the busy go on taking work; among those, the youngest."""
+    """Idle ones first, so that the busy go on taking work; among those, stale ones, and then the youngest."""
     if count <= 0:
         return ()
     busy = {worker.id for worker in seen.workers if worker.state is WorkerState.BUSY}
     up = [i for i in seen.instances if i.state in UP]
-    up.sort(key=lambda i: (i.id in busy, -i.launched_at, i.id))
+    up.sort(key=lambda i: (i.id in busy, not i.is_stale, -i.launched_at, i.id))
     return tuple(i.id for i in up[:count])

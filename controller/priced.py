@@ -175,7 +175,7 @@ def _for_the_late(seen: Observation, prices: Prices, up: int, now: float) -> int
 
 
 def _idle_and_paid(seen: Observation, count: int, terms: Terms, now: float) -> tuple[str, ...]:
-    """The youngest of the idle, whose paid time is used up."""
+    """Of the idle whose paid time is used up stale ones, and then the youngest."""
     if count <= 0:
         return ()
     idle = {worker.id for worker in seen.workers if worker.state is WorkerState.IDLE}
@@ -184,7 +184,7 @@ def _idle_and_paid(seen: Observation, count: int, terms: Terms, now: float) -> t
         for one in seen.instances
         if one.state is InstanceState.RUNNING and one.id in idle and now - one.launched_at >= terms.least_bill
     ]
-    paid.sort(key=lambda one: (-one.launched_at, one.id))
+    paid.sort(key=lambda one: (not one.is_stale, -one.launched_at, one.id))
     return tuple(one.id for one in paid[:count])
 
 

@@ -2,19 +2,22 @@
 
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from controller.act import Actor, Save
-from controller.backoff import Chance
-from controller.ledger import Learned, Ledger, load_memory
+from controller.backoff import Backoff, Chance
+from controller.ledger import Learned, Ledger, load_memory, serving
+from controller.notices import Notices
 from controller.observe import Observer
 from controller.policy import Plan, Policy, Terms
+from controller.refresh import TRIAL, Sight, Upkeep, sight_of, tried, upkeep
 from controller.remedies import PATIENCE, Allowed, overdue
 from controller.status import Status
-from controller.steps import Clamped, Limits, clamp, without_expired
+from controller.steps import Clamped, Decision, Limits, clamp, without_expired
 from facefleet.errors import Conflict, ServiceError
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start
 from facefleet.ports import Fleet
@@ -46,30 +49,39 @@ class Controller:
         ledger: Ledger | None = None,
         chance: Chance = random.random,
         assure: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`assure` is called before each write to the fleet; it raises `Conflict` where another controller leads."""
+        """`assure` is called before each write to the fleet; it raises `Conflict` where another controller leads.
+
+        `clock` says how long a tick takes, which `now` does not.
+        """
         self.ledger = ledger or Ledger()
         self._read_depth, self._save, self._tell = depth, save, tell
         self._policy, self._terms, self._limits = policy, terms, limits
+        self._fleet = fleet
         self._observer = Observer(fleet, heartbeats, terms, limits, chance, self.ledger)
-        self._actor = Actor(fleet, terms, limits, chance, self.ledger, assure)
+        self._actor = Actor(fleet, terms, limits, chance, self.ledger, assure, clock)
         self._memory = load_memory(policy, self.ledger.learned)
         self._saved, self._saved_at = self.ledger, float("-inf")
+        self._notices = Notices()
         self._depth: Depth | None = None
         self._plan = Plan(0, 0, (), "")
         self._decisions: Counter[str] = Counter()
 
     def tick(self, now: float) -> Plan:
         """What was done; raises `Conflict` if another controller leads now, and nothing else that the outside does."""
+        self._actor.calls.begin()
         self._mind_the_clock(now)
         try:
-            plan, may_come = self._decided(now)
+            decision = self._decided(now)
         except ServiceError as e:
             self._actor.calls.note(e)
             plan = replace(self._plan, launch=0, retire=(), end=(), reason=UNREADABLE)
         else:
-            self._act(plan, may_come.count, now)
-            plan = _in_words(plan, may_come)
+            if self._depth is not None:
+                self._notices.say(self._depth, self._counts(), decision.may_come, self._terms, now)
+            self._act(decision, now)
+            plan = decision.in_words
         self._conclude(plan, now)
         return plan
 
@@ -85,22 +97,31 @@ class Controller:
 
     def look(self, now: float) -> Plan:
         """What would be done; raises `ServiceError` where the fleet cannot be read."""
-        plan, may_come = self._decided(now)
-        return _in_words(plan, may_come)
+        return self._decided(now).in_words
 
-    def _decided(self, now: float) -> tuple[Plan, Clamped]:
+    def _decided(self, now: float) -> Decision:
         roll = self._observer.look(self.ledger, now)
         self._actor.exclusions = without_expired(self._actor.exclusions, now)
         self.ledger = replace(roll.ledger, learned=self._learned())
         self._depth = self._readable_depth()
         if self._depth is None:
-            return replace(self._plan, launch=0, retire=(), end=(), reason=HOLDING), Clamped(0)
-        seen = self._observer.observation(self._depth, roll.instances)
+            return Decision(replace(self._plan, launch=0, retire=(), end=(), reason=HOLDING))
+        sight = sight_of(roll.instances, self.ledger, self._observer.workers)
+        seen = self._observer.observation(self._depth, sight.for_policy())
         plan, self._memory = self._policy.decide(seen, self._memory, self._terms, now)
-        may_come = clamp(plan, self._counts(), self.ledger.learned, self._terms, self._limits, now)
+        also = self._upkeep(sight, plan, self._depth, now)
+        wanted = replace(plan, launch=plan.launch - len(also.serve) + also.make)
+        may_come = clamp(wanted, self._counts(), self.ledger.learned, self._terms, self._limits, now)
         if may_come.count and not self._actor.can_ask(roll.instances):
             may_come = Clamped(0, NO_CAPACITY)
-        return plan, may_come
+        return Decision(plan, may_come, also)
+
+    def _upkeep(self, sight: Sight, plan: Plan, depth: Depth, now: float) -> Upkeep:
+        calls, least = self._actor.calls, self._limits.warm_least if self._fleet.can_rest else 0
+        if TRIAL in calls.backoffs and (not sight.stale or sight.is_proven):
+            calls.backoffs = {verb: backoff for verb, backoff in calls.backoffs.items() if verb != TRIAL}
+        may_try = now >= calls.backoffs.get(TRIAL, Backoff()).until
+        return upkeep(sight, plan, depth, self._terms, least, may_try=may_try)
 
     def _learned(self) -> Learned:
         seen, actor = self._observer, self._actor
@@ -125,18 +146,29 @@ class Controller:
         states = [one.state for one in self._observer.roll.instances]
         return {state: states.count(state) for state in InstanceState}
 
-    def _act(self, plan: Plan, may_come: int, now: float) -> None:
-        listed, actor = self._observer.listed, self._actor
+    def _act(self, decision: Decision, now: float) -> None:
+        listed, actor, plan, also = self._observer.listed, self._actor, decision.plan, decision.upkeep
         actor.forget(self.ledger)
         overdue = self._overdue(listed, now)
-        ledger = actor.dismissed(self.ledger, (*plan.retire, *plan.end, *overdue), now)
-        before = ledger
-        if may_come:
-            ledger = actor.asking(ledger, self._observer.roll.instances, may_come, now)
-        ledger = self._kept(ledger, before, now)
-        actor.end((*plan.end, *overdue), now)
+        leaving = (*plan.retire, *also.retire, *plan.end, *overdue)
+        before = actor.dismissed(serving(self.ledger, also.serve), leaving, now)
+        ledger = self._kept(self._asking(before, decision, now), before, now)
+        actor.end((*plan.end, *also.end, *overdue), now)
         actor.retire(listed, ledger, now)
         self.ledger = actor.come(ledger, lambda new, old: self._kept(new, old, now), now)
+
+    def _asking(self, ledger: Ledger, decision: Decision, now: float) -> Ledger:
+        """With what is to come, by the plan or beside it."""
+        seen, actor, also, count = self._observer.roll.instances, self._actor, decision.upkeep, decision.may_come.count
+        if not count:
+            return ledger
+        if also.tries:
+            calls = actor.calls
+            calls.backoffs = {**calls.backoffs, TRIAL: tried(calls.backoffs.get(TRIAL, Backoff()), now)}
+        made = min(also.make, count)
+        if made:
+            ledger = actor.making(ledger, seen, made, now, tries=also.tries)
+        return actor.asking(ledger, seen, count - made, now, new=also.new)
 
     def _overdue(self, listed: Sequence[Instance], now: float) -> list[str]:
         """Those to be ended; who never came to work is one more failed start."""
@@ -197,15 +229,8 @@ class Controller:
             observer.bill.total,
             observer.bill.total / HOUR * self._limits.price,
             self._actor.calls.done,
+            sum(one.is_stale for one in observer.roll.instances),
         )
-
-
-def _in_words(plan: Plan, may_come: Clamped) -> Plan:
-    """The plan as it is done, with why that is less than was wanted."""
-    reason = f"{plan.reason}; {may_come.why}" if may_come.why else plan.reason
-    if plan.launch == may_come.count and reason is plan.reason:
-        return plan
-    return replace(plan, launch=may_come.count, reason=reason)
 
 
 def _word_for(plan: Plan) -> str:

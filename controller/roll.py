@@ -106,7 +106,8 @@ def _renewed(one: Instance, member: Member | None, intent: Intent | None, beat: 
     if member is None:
         going = now if intent and intent.unwanted else 0.0
         slot, asked_at = (intent.slot, intent.asked_at) if intent else (0, one.launched_at)
-        member = Member(one.id, one.token, slot, asked_at, NOT_PAID, one.start, going_since=going)
+        spare = intent is not None and intent.spare
+        member = Member(one.id, one.token, slot, asked_at, NOT_PAID, one.start, going_since=going, spare=spare)
     if one.state is STOPPED:
         return _resting(one, member, intent)
     # An old list may show the start before.
@@ -121,7 +122,7 @@ def _renewed(one: Instance, member: Member | None, intent: Intent | None, beat: 
 def _heeded(one: Instance, member: Member, beat: Heartbeat | None, now: float) -> Member:
     """With what its worker says of itself. One goes unasked, too, whose machine is about to be taken away."""
     if not member.heard and beat is not None:
-        member = replace(member, heard=True)
+        member = replace(member, heard=True, worked=True)
     drains = one.state is DRAINING or (beat is not None and beat.leaves)
     # One that leaves and never worked stays a start that failed.
     if drains and member.heard and not member.going_since:
@@ -132,8 +133,9 @@ def _heeded(one: Instance, member: Member, beat: Heartbeat | None, now: float) -
 def _begun(one: Instance, member: Member, intent: Intent | None) -> Member:
     if member.launched_at == NOT_PAID:
         return replace(member, launched_at=one.launched_at)
-    asked_at = intent.asked_at if intent else one.launched_at
-    return Member(one.id, member.token, member.slot, asked_at, one.launched_at, one.start)
+    asked_at, spare = (intent.asked_at, intent.spare) if intent else (one.launched_at, False)
+    new = Member(one.id, member.token, member.slot, asked_at, one.launched_at, one.start)
+    return replace(new, worked=member.worked, spare=spare)
 
 
 def _resting(one: Instance, member: Member, intent: Intent | None) -> Member:
@@ -145,6 +147,7 @@ def _resting(one: Instance, member: Member, intent: Intent | None) -> Member:
         launched_at=one.launched_at if member.launched_at == NOT_PAID else member.launched_at,
         heard=False,
         going_since=0.0,
+        spare=False,
     )
     return member if rested == member else rested
 

@@ -19,7 +19,8 @@ class Status:
     `depth`: None where the queue could not be read.
 
     Counted from the controller's beginning: `errors`, by class; `decisions`; `calls` that were answered, by verb.
-    `boots`: seconds of those that came to work since the last tick; `cost`: in the currency of the price.
+    `boots`: seconds of those that came to work since the last tick; `cost`: in the currency of the price. `stale`: of
+    the instances those that are to be replaced by newer ones.
     """
 
     at: float
@@ -37,6 +38,7 @@ class Status:
     instance_seconds: float = 0.0
     cost: float = 0.0
     calls: Mapping[str, int] = field(default_factory=dict)
+    stale: int = 0
 
     @property
     def oldest(self) -> float | None:
@@ -49,8 +51,9 @@ class Status:
 class Board:
     """The blob that `/v1/fleet` shows. Written when it changed, and often enough to show that we live."""
 
-    def __init__(self, blobs: Blobs, epoch: int) -> None:
-        self._blobs = blobs
+    def __init__(self, blobs: Blobs, epoch: int, leader: str = "") -> None:
+        """`leader`: the host on which the controller that tells this leads."""
+        self._blobs, self._leader = blobs, leader
         self._told: dict[str, object] = {}
         self._told_at = float("-inf")
         self._epoch = epoch
@@ -70,6 +73,8 @@ class Board:
             "last": self._deed,
             "policy": status.policy,
             "epoch": self._epoch,
+            "leader": self._leader,
+            "stale": status.stale,
         }
         if shown != self._told or not 0 <= status.at - self._told_at < REPEAT:
             # These change with the time: they alone are no news.

@@ -1,11 +1,12 @@
 """From what a policy wants to what may be asked for: within the most, the budget, and what failed lately."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.backoff import FailedStarts
 from controller.ledger import Intent, Learned, Ledger, token_for
 from controller.policy import Plan, Terms
+from controller.refresh import Upkeep
 from facefleet.model import Instance, InstanceState, Start
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
@@ -16,6 +17,7 @@ EXCLUDED_FOR = 180.0
 LEAST_BUDGET = 60.0
 #: Seconds from launch to the first answer on EC2, cold, as measured in 2021.
 EC2_BOOT = 25.0
+OVER_BUDGET = "the budget of this hour is used up"
 #: So many are tried at a time while none comes to work: with one, a single misfortune would look like everybody's.
 TRIAL = 2
 
@@ -26,7 +28,7 @@ class Limits:
 
     `launches_per_tick`: most at one look. `budget`: instance-seconds an hour; `price`: of an instance-hour. `pending`,
     `draining`: seconds that are allowed in these states; `boot`: seconds that an instance takes to come, as long as
-    nobody has measured it.
+    nobody has measured it. `warm_least`: instances to have, stopped or up, so that a burst finds that many.
     """
 
     pool: str = "facefleet"
@@ -37,6 +39,7 @@ class Limits:
     boot: float = EC2_BOOT
     price: float = 0.0
     log: str = ""
+    warm_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,23 @@ class Clamped:
 
     count: int
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy wants, how much of it may come, and what is done beside it."""
+
+    plan: Plan
+    may_come: Clamped = Clamped(0)
+    upkeep: Upkeep = Upkeep()
+
+    @property
+    def in_words(self) -> Plan:
+        """The plan as it is done, with why that is less, or more, than was wanted."""
+        plan, also = self.plan, self.upkeep
+        reason = "; ".join(filter(None, (plan.reason, also.why, self.may_come.why)))
+        retire, end = plan.retire + also.retire, plan.end + also.end
+        return Plan(plan.desired, self.may_come.count, retire, reason, end)
 
 
 def clamp(
@@ -72,7 +92,7 @@ def _within_budget(wanted: int, learned: Learned, terms: Terms, limits: Limits) 
         return Clamped(wanted)
     left = limits.budget - learned.bill.hour
     count = max(0, min(wanted, int(left // max(terms.least_bill, LEAST_BUDGET))))
-    return Clamped(count, "" if count == wanted else "the budget of this hour is used up")
+    return Clamped(count, "" if count == wanted else OVER_BUDGET)
 
 
 def never_came(starts: FailedStarts, log: str) -> str:
@@ -80,10 +100,15 @@ def never_came(starts: FailedStarts, log: str) -> str:
     return f"{starts.count} in a row never came to work: others are tried after {starts.pause:.1f} s{look}"
 
 
-def to_start(instances: Iterable[Instance], excluded: Mapping[str, float], count: int) -> list[Instance]:
-    """Of the warm pool the newest, of which most is still warm."""
+def to_start(instances: Iterable[Instance], excluded: Container[str], count: int, new: int = 0) -> list[Instance]:
+    """Of the warm pool the newest, of which most is still warm, and stale ones last.
+
+    `new`: for so many of them rather nobody than a stale one.
+    """
     stopped = [one for one in instances if one.state is STOPPED and one.id not in excluded]
-    return sorted(stopped, key=lambda one: (-one.since, one.id))[:count]
+    stopped.sort(key=lambda one: (one.is_stale, -one.since, one.id))
+    fresh = sum(not one.is_stale for one in stopped)
+    return stopped[: max(min(count, fresh), count - new)]
 
 
 def start_intents(chosen: Sequence[Instance], ledger: Ledger, now: float) -> list[Intent]:

@@ -69,5 +69,6 @@ def limits_of(settings: Settings) -> Limits:
         draining=settings.drain_timeout,
         boot=EXPECTED_BOOT.get(settings.backend, EC2_BOOT),
         price=price,
+        warm_least=settings.warm_least,
         log=str(settings.data / "fleet" / "workers.log") if settings.backend == "embedded" else "",
     )

@@ -16,6 +16,8 @@ from facefleet.settings import Settings
 EXIT_FAILED = 1
 #: sysexits.h, EX_CONFIG: the same again will fail again, so a supervisor need not try.
 EXIT_UNUSABLE = 78
+#: A logger of what ended a process, for those who do not read stderr; without a handler of its own, silent.
+LAST_WORDS = "facefleet.last_words"
 #: mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX.
 MALLOC = ((-3, 32 << 20), (-1, 64 << 20), (-8, 1))
 
@@ -34,6 +36,8 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
             main(settings)
         except ServiceError as e:
             sys.stderr.write(f"facefleet: {e}\n")
+            if (last_words := logging.getLogger(LAST_WORDS)).handlers:
+                last_words.critical("%s", e)
             sys.exit(exit_code(e))
 
     return run

@@ -15,6 +15,8 @@ FLEET_STATUS = STATE + "fleet"
 METRICS = STATE + "metrics"
 #: What the controller must not forget, and its lease.
 CONTROLLER = STATE + "controller"
+#: Written by each controller that comes up: whoever replaces its machine sees that the new one can lead.
+CAME = STATE + "came"
 SETTING_UP = STATE + "setting-up"
 PURGED = STATE + "purged"
 

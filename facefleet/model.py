@@ -213,6 +213,7 @@ class Instance:
     """A machine of the fleet (embedded: a process); `since` is when it entered its state.
 
     `launched_at`: when it was launched, or started last; from then on it is paid for. `token`: what it came for.
+    `is_stale`: what is launched now is made of something newer; False where nobody knows.
     """
 
     id: str
@@ -221,6 +222,7 @@ class Instance:
     launched_at: float = 0.0
     start: Start = Start.LAUNCH
     token: str = ""
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

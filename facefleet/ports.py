@@ -149,6 +149,10 @@ class Fleet(Protocol):
         """What may be launched, best first: on EC2, instance types and zones."""
 
     @property
+    def can_rest(self) -> tuple[str, ...]:
+        """Of the offers those whose instances may wait in a warm pool, stopped, to be started by us."""
+
+    @property
     def settles_after(self) -> float:
         """Seconds by which `instances` may lag behind what was done."""
 

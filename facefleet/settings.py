@@ -160,6 +160,10 @@ class Settings:
             raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR pays for no start of an instance: allow {least:.4f} at least")
         if self.budget_per_hour is not None and not self.instance_price:
             raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR says nothing without {PREFIX}INSTANCE_PRICE: set both")
+        if self.warm_least > self.warm_pool:
+            raise BadSettings(f"{PREFIX}WARM_LEAST is above {PREFIX}WARM_POOL, beyond which none is kept: raise that")
+        if self.warm_least and self.auto_scaling_group:
+            raise BadSettings(f"{PREFIX}WARM_LEAST is for no {PREFIX}AUTO_SCALING_GROUP: give the group a warm pool")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise BadSettings(f"{PREFIX}LOG_LEVEL is DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
         if not self.keys and not is_loopback(self.host):

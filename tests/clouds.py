@@ -28,7 +28,8 @@ class Clock:
 class Cloud:
     """`pool`: how many stopped instances are kept. `short`: offers that it has none of now.
 
-    `flaws`, `boots`: of the next launches; `lags`: of lists. `wrongs`: what no controller may bring about, in words.
+    `flaws`, `boots`: of the next launches; `lags`: of lists. `version`: of what is launched now; none of `bad` ones
+    ever works; while nobody knows it (`tells_version`), nobody is stale. `wrongs`: what no controller may bring about.
     """
 
     clock: Clock
@@ -55,14 +56,27 @@ class Cloud:
     lost: list[float] = field(default_factory=list)
     done: int = 0
     launches: int = 0
+    version: int = 1
+    versions: int = 1
+    bad: set[int] = field(default_factory=set)
+    tells_version: bool = True
     wrongs: list[str] = field(default_factory=list)
 
     # The port
 
     def instances(self) -> list[Instance]:
         """Each as it was up to `settles_after` ago, one more, another less."""
-        views = (m.as_of(self.clock.now - self._lag()) for m in self.machines.values())
-        return [view for view in views if view is not None]
+        views = ((m.as_of(self.clock.now - self._lag()), m) for m in self.machines.values())
+        return [
+            replace(view, is_stale=self.tells_version and self.is_stale(m)) for view, m in views if view is not None
+        ]
+
+    @property
+    def can_rest(self) -> tuple[str, ...]:
+        return tuple(offer for offer in self.offers if offer != "spot") if self.pool else ()
+
+    def is_stale(self, machine: Machine) -> bool:
+        return machine.version != self.version
 
     def launch(self, token: str, offer: str) -> str:
         assert offer in self.offers
@@ -73,7 +87,8 @@ class Cloud:
         self.launches += 1
         id = self.tokens[token] = f"i-{self.launches}"
         flaw = self.flaws.popleft() if self.flaws else Flaw.NONE
-        machine = Machine(Instance(id, PENDING, self.clock.now, token=token), flaw)
+        flaw = Flaw.NEVER_WORKS if self.version in self.bad else flaw
+        machine = Machine(Instance(id, PENDING, self.clock.now, token=token), flaw, version=self.version)
         self.machines[id] = machine
         self._come_up(machine, Start.LAUNCH)
         return id
@@ -144,6 +159,20 @@ class Cloud:
         """From now on nothing new goes wrong."""
         for drawn in (self.short, self.flaws, self.boots, self.lags):
             drawn.clear()
+        self.tells_version = True
+        if self.version in self.bad:
+            self.upgrade()
+
+    def upgrade(self, *, works: bool = True) -> None:
+        """From now on something newer is launched."""
+        self.versions += 1
+        self.version = self.versions
+        if not works:
+            self.bad.add(self.version)
+
+    def roll_back(self) -> None:
+        """What was launched first is launched again."""
+        self.version = 1
 
     def living(self) -> list[Machine]:
         return [m for m in self.machines.values() if not m.gone]
@@ -212,10 +241,15 @@ class Cloud:
             machine.enter(RUNNING, now, inf if machine.flaw is Flaw.NEVER_WORKS else now + boot)
         elif state is RUNNING:
             machine.ready_since, machine.due, machine.jobs = now, inf, 0
-        elif not machine.ended and sum(m.seen.state is STOPPED for m in self.living()) < self.pool:
+        elif not machine.ended and self._has_room_for(machine):
             machine.enter(STOPPED, now)
         else:
             machine.vanish(now)
+
+    def _has_room_for(self, machine: Machine) -> bool:
+        """In the pool, where a stale one takes nobody's place."""
+        resting = [m for m in self.living() if m.seen.state is STOPPED]
+        return sum(self.is_stale(machine) or not self.is_stale(m) for m in resting) < self.pool
 
     def _take(self) -> None:
         for machine in self.machines.values():

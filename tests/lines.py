@@ -59,6 +59,10 @@ class Line:
         return self.cloud.offers
 
     @property
+    def can_rest(self) -> tuple[str, ...]:
+        return self.cloud.can_rest
+
+    @property
     def settles_after(self) -> float:
         return self.cloud.settles_after
 

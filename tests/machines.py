@@ -39,6 +39,8 @@ class Machine:
     #: It will not wait in the warm pool.
     ended: bool = False
     gone: bool = False
+    #: Of what it was launched from.
+    version: int = 1
     past: list[tuple[float, Instance | None]] = field(default_factory=list)
 
     @property

@@ -1,5 +1,6 @@
 """Storms over controllers: Hypothesis draws what a cloud, its instances and its callers suffer, in any order."""
 
+from dataclasses import replace
 from typing import Any
 
 from clouds import Clock, Cloud
@@ -24,9 +25,9 @@ FAULTS = st.lists(st.sampled_from(Fault), min_size=1, max_size=8)
 VERBS = ("instances", "depth", "heartbeats", "launch", "start", "retire", "end", "tagged", "put_if")
 
 
-def processes_of(cloud: Cloud, policy: Policy[Any], least: int, *names: str) -> list[Process]:
-    shelf, terms = Shelf(), Terms(least, cloud.most, HOLD)
-    return [Process(name, cloud, shelf, policy, terms, LIMITS) for name in names]
+def processes_of(cloud: Cloud, policy: Policy[Any], least: int, *names: str, warm: int = 0) -> list[Process]:
+    shelf, terms, limits = Shelf(), Terms(least, cloud.most, HOLD), replace(LIMITS, warm_least=warm)
+    return [Process(name, cloud, shelf, policy, terms, limits) for name in names]
 
 
 class Storm(RuleBasedStateMachine):
@@ -37,20 +38,26 @@ class Storm(RuleBasedStateMachine):
 
     @initialize(
         bounds=st.tuples(st.integers(0, 1), st.integers(1, 4)),
-        pool=st.integers(0, 2),
+        pool=st.tuples(st.integers(0, 2), st.integers(0, 2)),
         settles_after=st.sampled_from((0.0, 5.0, 20.0)),
         boot=st.sampled_from((1.0, 45.0)),
         service=st.sampled_from((0.5, 7.0, 40.0)),
         jobs=st.integers(0, 9),
     )
     def begin(
-        self, bounds: tuple[int, int], pool: int, settles_after: float, boot: float, service: float, jobs: int
+        self,
+        bounds: tuple[int, int],
+        pool: tuple[int, int],
+        settles_after: float,
+        boot: float,
+        service: float,
+        jobs: int,
     ) -> None:
-        self.least, most = bounds
-        self.cloud = Cloud(Clock(), most, settles_after=settles_after, pool=pool, boot=boot, service=service)
+        (self.least, most), self.warm = bounds, min(pool) if bounds[0] < bounds[1] else 0
+        self.cloud = Cloud(Clock(), most, settles_after=settles_after, pool=max(pool), boot=boot, service=service)
         self.cloud.boot_timeout, self.cloud.drain_timeout = LIMITS.pending, LIMITS.draining
         self.cloud.arrive(jobs)
-        self.processes = processes_of(self.cloud, self.policy, self.least, *self.names)
+        self.processes = processes_of(self.cloud, self.policy, self.least, *self.names, warm=self.warm)
         self.paused: dict[str, Paused] = {}
 
     @rule(pick=PICK, ticks=st.integers(1, 10), pause=st.sampled_from((0.1, 1.0, 7.0, 30.0)))
@@ -104,6 +111,18 @@ class Storm(RuleBasedStateMachine):
     def these_are_sold_out(self, short: set[str]) -> None:
         self.cloud.short = short
 
+    @rule(works=st.booleans())
+    def something_newer_is_launched_from_now_on(self, works: bool) -> None:
+        self.cloud.upgrade(works=works)
+
+    @rule()
+    def it_is_rolled_back(self) -> None:
+        self.cloud.roll_back()
+
+    @rule(tells=st.booleans())
+    def the_version_is_known_or_not(self, tells: bool) -> None:
+        self.cloud.tells_version = tells
+
     @rule(pick=PICK)
     def an_instance_dies(self, pick: int) -> None:
         self.cloud.crash(pick)
@@ -125,7 +144,7 @@ class Storm(RuleBasedStateMachine):
         if hasattr(self, "cloud"):
             for i in range(len(self.names)):
                 self.calm(i)
-            come_to_rest(self.cloud, self.processes, self.least)
+            come_to_rest(self.cloud, self.processes, self.least, warm=self.warm)
 
     def calm(self, pick: int) -> None:
         process = self._one(pick)
@@ -165,17 +184,22 @@ class Two(Storm):
                 del self.paused[process.name]
 
 
-def come_to_rest(cloud: Cloud, processes: list[Process], least: int, *, pause: float = 5.0) -> None:
-    """Nothing goes wrong any more and nobody comes: every job gets done, the least stay, and nobody else who is up."""
+def come_to_rest(cloud: Cloud, processes: list[Process], least: int, *, warm: int = 0, pause: float = 5.0) -> None:
+    """Nothing goes wrong any more and nobody comes: every job gets done, the least stay, and nobody else who is up.
+
+    Nor does anything stale stay, and the warm pool is ready.
+    """
     end = cloud.clock.now + SETTLED + cloud.depth().backlog * cloud.service
-    while cloud.clock.now < end and not is_at_rest(cloud, least):
+    while cloud.clock.now < end and not is_at_rest(cloud, least, warm):
         cloud.advance(pause)
         for process in processes:
             process.tick()
     assert not cloud.wrongs, cloud.wrongs
-    assert is_at_rest(cloud, least), (cloud.depth(), cloud.machines, processes[0].told)
+    assert is_at_rest(cloud, least, warm), (cloud.depth(), cloud.machines, processes[0].told)
 
 
-def is_at_rest(cloud: Cloud, least: int) -> bool:
+def is_at_rest(cloud: Cloud, least: int, warm: int = 0) -> bool:
     working = [m for m in cloud.up() if m.is_ready]
-    return not cloud.depth().backlog and len(cloud.up()) == len(working) == least
+    fresh = [m for m in cloud.living() if not cloud.is_stale(m)]
+    is_calm = not cloud.depth().backlog and len(cloud.up()) == len(working) == least
+    return is_calm and len(cloud.living()) == len(fresh) >= warm

@@ -16,7 +16,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from facefleet import supervision
-from facefleet.backends import connect
+from facefleet.backends import connect, log_besides
 from facefleet.entry import entry_point, refuse_taken_port
 from facefleet.settings import Settings
 from web_tier.app import create_app
@@ -131,6 +131,7 @@ def gunicorn_settings(settings: Settings) -> dict[str, Any]:
 
 @entry_point
 def main(settings: Settings) -> None:
+    log_besides(settings)
     refuse_taken_port(settings)
     # A thousand uploads are more than the thousand files that most systems allow at first.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -54,7 +54,7 @@ class Cloud:
     """Of everything it counts: `paid` instance-seconds, `starts`, jobs `killed` by the fleet's verbs or `lost` with a
     machine, and the most instances there ever were at once, `ceiling`."""
 
-    offers = (OFFER,)
+    offers = can_rest = (OFFER,)
     settles_after = 0.0
     at_once = 1
 

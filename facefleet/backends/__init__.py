@@ -16,3 +16,9 @@ def connect(settings: Settings) -> Backend:
     # Imported here, so that one machine needs nothing of the cloud's libraries, nor the cloud of SQLite.
     backend: Backend = import_module(f"facefleet.backends.{settings.backend}").connect(settings)
     return backend
+
+
+def log_besides(settings: Settings) -> None:
+    """Has this process's log lines go where the backend keeps them, too, if the settings name a place there."""
+    if settings.backend == "aws" and settings.log_group:
+        import_module("facefleet.backends.aws.logs").begin(settings.log_group)

@@ -24,6 +24,9 @@ MODULES = {
     "purge": "status",
     "setup": "setup",
     "doctor": "doctor",
+    "deploy": "deploy",
+    "upgrade": "upgrade",
+    "destroy": "destroy",
 }
 
 

@@ -47,11 +47,11 @@ def setup(
         _tell_of_instances(clients, settings)
     steps = removal(clients, settings, people=True) if teardown else plan(clients, settings, adopt=adopt)
     if not as_json:
-        _show(steps)
+        show_steps(steps)
     done = () if dry_run else _chosen(steps, settings, yes=yes, people=people)
-    _carry_out(done, quiet=as_json)
+    carry_out(done, quiet=as_json)
     if as_json:
-        click.echo(json.dumps({"steps": [_report(step, did=step in done) for step in steps]}))
+        click.echo(json.dumps({"steps": [report(step, did=step in done) for step in steps]}))
     else:
         click.echo(_in_short(steps, done, dry_run=dry_run))
 
@@ -98,19 +98,19 @@ def _chosen(steps: Sequence[Step], settings: Settings, *, yes: bool, people: boo
         click.confirm("Do this?", abort=True)
         return todo
     if plain:
-        click.confirm(f"Remove {_names(plain)}, with all messages, images and answers?", abort=True)
-    return plain + (of_people if of_people and _may_erase_people(of_people, settings) else ())
+        click.confirm(f"Remove {names(plain)}, with all messages, images and answers?", abort=True)
+    return plain + (of_people if of_people and may_erase_people(of_people, settings) else ())
 
 
-def _may_erase_people(steps: Sequence[Step], settings: Settings) -> bool:
+def may_erase_people(steps: Sequence[Step], settings: Settings) -> bool:
     """Whether the one who is asked types the table's name; anything else keeps people."""
-    click.echo(f"\n{_names(steps)}\nhold EVERYBODY ENROLLED: attributes, encodings, photos. There is no backup.")
+    click.echo(f"\n{names(steps)}\nhold EVERYBODY ENROLLED: attributes, encodings, photos. There is no backup.")
     question = f"To erase them for good type {settings.people_table}, to keep them just press Enter"
     answer: str = click.prompt(question, default="", show_default=False)
     return answer.strip() == settings.people_table
 
 
-def _carry_out(steps: Sequence[Step], *, quiet: bool) -> None:
+def carry_out(steps: Sequence[Step], *, quiet: bool) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
     with Progress(*columns, console=console) as progress:
@@ -121,7 +121,7 @@ def _carry_out(steps: Sequence[Step], *, quiet: bool) -> None:
             progress.advance(task)
 
 
-def _show(steps: Sequence[Step]) -> None:
+def show_steps(steps: Sequence[Step]) -> None:
     table = Table("", "what", "now", "wanted")
     for step in steps:
         now = "" if step.verb in IDLE else _words(step.now)
@@ -138,21 +138,21 @@ def _words(facts: Mapping[str, str] | None) -> str:
     return "\n".join(f"{about}: {words}" for about, words in facts.items())
 
 
-def _names(steps: Sequence[Step]) -> str:
+def names(steps: Sequence[Step]) -> str:
     return ", ".join(step.what for step in steps)
 
 
-def _report(step: Step, *, did: bool) -> dict[str, object]:
+def report(step: Step, *, did: bool) -> dict[str, object]:
     return {"what": step.what, "verb": step.verb, "now": step.now, "wanted": step.wanted, "done": did}
 
 
 def _in_short(steps: Sequence[Step], done: Sequence[Step], *, dry_run: bool) -> str:
     todo = [step for step in steps if step.verb not in IDLE]
     left = [step for step in steps if step.verb is Verb.LEAVE]
-    spared = f"; setup did not make, and leaves: {_names(left)}" if left else ""
+    spared = f"; setup did not make, and leaves: {names(left)}" if left else ""
     if not todo:
         return f"all is fine: nothing to do{spared}"
     if dry_run:
         return f"{len(todo)} to do; nothing was done{spared}"
     kept = [step for step in todo if step not in done]
-    return f"{len(done)} done" + (f"; kept: {_names(kept)}" if kept else "") + spared
+    return f"{len(done)} done" + (f"; kept: {names(kept)}" if kept else "") + spared

@@ -84,6 +84,15 @@ class Account:
     def group_fleet(self) -> GroupFleet:
         return GroupFleet(self.autoscaling, self.ec2, self.settings)
 
+    def upgrade(self) -> None:
+        """A newer version of the launch template, which instances are made of from now on."""
+        name, data = self.settings.launch_template, {"ImageId": IMAGE}
+        made = self.ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
+        self.make_default(made["LaunchTemplateVersion"]["VersionNumber"])
+
+    def make_default(self, version: int) -> None:
+        self.ec2.modify_launch_template(LaunchTemplateName=self.settings.launch_template, DefaultVersion=str(version))
+
     def described_group(self) -> dict:
         names = [self.settings.auto_scaling_group]
         (group,) = self.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]

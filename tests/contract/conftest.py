@@ -83,6 +83,13 @@ def cloud() -> Iterator[emulators.Emulator]:
 
 
 @pytest.fixture(scope="session")
+def one_account() -> Iterator[emulators.AccountEmulator]:
+    """Both servers as the account that one deploys into: each test has stacks of its own names."""
+    with emulators.account() as account:
+        yield account
+
+
+@pytest.fixture(scope="session")
 def iam() -> Iterator[str]:
     """The address of a server that asks IAM: each test has users of its own."""
     with emulators.store(asks_iam=True) as emulator:

@@ -13,9 +13,11 @@ from facefleet.settings import Settings
 
 POLICIES = Path(__file__).parents[2] / "deploy" / "policies"
 TIERS = ("web", "worker", "controller", "operator")
-ACCOUNT = Account(id="000000000000", region=emulators.REGION, launch_template_id="lt-0abc")
+ACCOUNT = Account(
+    id="000000000000", region=emulators.REGION, launch_template_id="lt-0abc", allocation_id="eipalloc-0abc"
+)
 ROOT = emulators.KEYS
-SERVICES = ("sqs", "s3", "dynamodb", "ec2", "iam", "sts")
+SERVICES = ("sqs", "s3", "dynamodb", "ec2", "iam", "sts", "logs", "secretsmanager")
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,55 @@ def test_where_no_more_are_left_it_is_said_so_whether_new_or_from_the_pool(accou
     assert states(fleet) == {id: STOPPED}
 
 
+def stale(fleet: Ec2Fleet) -> set[str]:
+    return {one.id for one in fleet.instances() if one.is_stale}
+
+
+def test_after_an_upgrade_those_are_stale_that_were_made_before_until_it_is_rolled_back(account: Account) -> None:
+    fleet = account.fleet(warm_pool=2)
+    (rests,), (runs,) = resting(fleet), running(fleet)
+    by_hand = a_foreign_one(account, {"facefleet:fleet": account.settings.instance_name})
+    account.ec2.delete_tags(Resources=[by_hand], Tags=[{"Key": "aws:ec2launchtemplate:version"}])
+    account.upgrade()
+    assert stale(fleet) == set(), "what EC2 said a moment ago holds"
+    (newer,) = launch(fleet)
+    until(lambda: stale(fleet) == {rests, runs})
+    assert stale(account.fleet()) == {rests, runs}
+    account.make_default(1)
+    assert stale(account.fleet()) == {newer}
+
+
+def test_to_know_who_is_stale_costs_no_call_at_each_look(account: Account, fleet: Ec2Fleet) -> None:
+    running(fleet)
+    before = account.cloud.told("/_counts")["DescribeLaunchTemplates"]
+    for _ in range(10):
+        fleet.instances()
+    assert account.cloud.told("/_counts")["DescribeLaunchTemplates"] == before
+
+
+def test_a_template_that_may_not_be_seen_makes_nobody_stale(account: Account) -> None:
+    (id,) = running(account.fleet())
+    assert stale(account.fleet(launch_template="no-such-template")) == set()
+    assert set(states(account.fleet())) == {id}
+
+
+def test_a_stale_one_rests_besides_fresh_ones_and_is_the_first_that_is_too_much(account: Account) -> None:
+    fleet = account.fleet(warm_pool=1)
+    (old,) = resting(fleet)
+    account.upgrade()
+    fleet = account.fleet(warm_pool=1)
+    (new,) = resting(fleet)
+    assert states(fleet) == {old: STOPPED, new: STOPPED}
+    fleet.tidy()
+    until(lambda: states(fleet) == {new: STOPPED})
+
+
+def test_one_that_rests_can_be_ended(account: Account) -> None:
+    fleet = account.fleet(warm_pool=1)
+    fleet.end(resting(fleet))
+    await_none(fleet)
+
+
 def test_a_launch_that_ec2_refuses_for_what_it_asks_leaves_the_next_offer(account: Account) -> None:
     with pytest.raises(NoCapacity, match=r"InvalidSubnetID\.NotFound: .*subnet-00000000"):
         launch(account.fleet(subnets="subnet-00000000"))

@@ -190,3 +190,12 @@ def test_who_asks_too_often_or_for_a_group_there_is_not_is_told_so(account: Acco
     nowhere = Account(account.cloud, auto_scaling_group="there-is-none").group_fleet()
     with pytest.raises(Unavailable):
         nowhere.instances()
+
+
+def test_after_an_upgrade_those_are_stale_that_the_group_would_make_otherwise_now(
+    account: Account, fleet: GroupFleet
+) -> None:
+    (before,) = running(fleet, 1)
+    account.upgrade()
+    (after,) = running(fleet, 1)
+    assert {one.id: one.is_stale for one in fleet.instances()} == {before: True, after: False}

@@ -133,7 +133,13 @@ def place(request: pytest.FixtureRequest, make_fleet: MakeFleet) -> Iterator[Pla
 
 def test_there_is_something_to_launch(place: Place) -> None:
     assert place.fleet.offers
+    assert set(place.fleet.can_rest) <= set(place.fleet.offers)
     assert place.fleet.settles_after >= 0
+
+
+def test_what_has_just_been_launched_is_not_stale(place: Place) -> None:
+    place.launch()
+    assert not place.one().is_stale
 
 
 def test_what_is_launched_is_listed_for_its_token_once_lists_have_settled(place: Place) -> None:

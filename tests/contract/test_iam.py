@@ -106,6 +106,9 @@ on_object("get_object", "workers/i-1", "controller")
 on_object("put_object", "state/controller", "controller")
 on_object("get_object", "state/controller", "controller")
 on_object("put_object", "state/purged", "web", "controller")
+on_object("put_object", "tls/caddy.zip", "web")
+on_object("get_object", "tls/caddy.zip", "web")
+on_object("delete_object", "tls/caddy.zip", "operator")
 on_object("get_object", "theirs/a")
 on_object("put_object", "theirs/a")
 
@@ -162,9 +165,29 @@ def without_tls(client: Callable[[str], Any], place: Place) -> object:
     return s3.get_object(Bucket=place.settings.output_bucket, Key="a")
 
 
-@row("ec2 describe_instances", "controller", "operator")
-def describe(client: Callable[[str], Any], place: Place) -> object:
-    return client("ec2").describe_instances()
+def on_service(service: str, operation: str, call: str, *tiers: str, **parameters: Any) -> None:
+    def how(client: Callable[[str], Any], place: Place) -> object:
+        return getattr(client(service), operation)(**parameters)
+
+    row(f"{service} {call}", *tiers)(how)
+
+
+on_service("secretsmanager", "get_secret_value", "read the API key", "web", SecretId="ApiKey-0123")
+on_service("secretsmanager", "get_secret_value", "read somebody else's secret", SecretId="another")
+STREAM = {"logGroupName": "facefleet", "logStreamName": "i-1/web_tier"}
+LINES = STREAM | {"logEvents": [{"timestamp": 1, "message": "INFO x"}]}
+on_service("logs", "create_log_stream", "begin a stream", "web", "worker", "controller", **STREAM)
+on_service("logs", "put_log_events", "send lines", "web", "worker", "controller", **LINES)
+on_service("logs", "get_log_events", "read lines", **STREAM)
+on_service("logs", "put_log_events", "send lines to another group", **LINES | {"logGroupName": "another"})
+on_service("ec2", "describe_instances", "describe_instances", "web", "controller", "operator")
+on_service("ec2", "describe_addresses", "describe_addresses", "web")
+on_service("ec2", "describe_launch_templates", "describe_launch_templates", "controller", "operator")
+
+
+@row("ec2 give an address to somebody else's instance")
+def give_away(client: Callable[[str], Any], place: Place) -> object:
+    return client("ec2").associate_address(AllocationId="eipalloc-0abc", InstanceId=place.foreign)
 
 
 def on_foreign_instance(operation: str) -> None:
@@ -210,6 +233,8 @@ def test_who_may_call_what_is_as_the_table_says(guarded: Place) -> None:
     lines, wrong = [f"| call | {' | '.join(TIERS)} |", f"|---|{'---|' * len(TIERS)}"], []
     guarded.client("root", "sqs").create_queue(QueueName="somebody-elses")
     guarded.client("root", "s3").create_bucket(Bucket="somebody-elses")
+    for name in ("ApiKey-0123", "another"):
+        guarded.client("root", "secretsmanager").create_secret(Name=name, SecretString="{}")
     for call, tiers, how in ROWS:
         allowed = {tier for tier in TIERS if is_allowed(guarded, tier, how)}
         lines.append(f"| {call} | {' | '.join('yes' if tier in allowed else 'no' for tier in TIERS)} |")

@@ -41,6 +41,11 @@ GROUP, UPDATE = (f"{GROUPS}/group",), "autoscaling:UpdateAutoScalingGroup"
 TOKENS = {"aws:TagKeys": ["facefleet:token:1", "facefleet:token:2"]}
 OTHERS = {"aws:TagKeys": ["facefleet:token:1", "k8s.io/cluster-autoscaler/enabled"]}
 
+ADDRESS = f"{EC2}:elastic-ip/eipalloc-0abc"
+MACHINE = (INSTANCE, f"{EC2}:network-interface/*")
+BY_STACK = ["cloudformation.amazonaws.com"]
+DEPLOYED = {"aws:ResourceTag/facefleet:deployment": "facefleet"}
+
 Judged = tuple[str, str, tuple[str, ...], Mapping[str, object], bool]
 JUDGED: list[Judged] = [
     ("launch by the template, tagged", "ec2:RunInstances", LAUNCHED, LAUNCH, True),
@@ -82,8 +87,41 @@ JUDGED: list[Judged] = [
 ]
 
 
-def judged(tier: str, settings: Settings) -> list[bool]:
-    asked = {"policy": policy(tier, settings), "requests": [list(one[1:4]) for one in JUDGED]}
+#: Of the web tier's machine, which takes the address.
+OF_THE_WEB_TIER: list[Judged] = [
+    ("take the address", "ec2:AssociateAddress", (ADDRESS,), {}, True),
+    ("take another", "ec2:AssociateAddress", (f"{EC2}:elastic-ip/eipalloc-9",), {}, False),
+    ("give it to a machine of the deployment", "ec2:AssociateAddress", MACHINE, DEPLOYED, True),
+    ("give it to another", "ec2:AssociateAddress", MACHINE, {}, False),
+    ("let it go", "ec2:DisassociateAddress", (ADDRESS,), {}, False),
+    ("launch", "ec2:RunInstances", LAUNCHED, LAUNCH, False),
+    ("terminate", "ec2:TerminateInstances", (INSTANCE,), DEPLOYED, False),
+]
+
+
+#: Of whoever deploys, beside what stacks make.
+OF_THE_DEPLOYER: list[Judged] = [
+    ("move the address", "ec2:AssociateAddress", (ADDRESS, *MACHINE), DEPLOYED, True),
+    ("move another", "ec2:AssociateAddress", (ADDRESS, *MACHINE), {}, False),
+    ("say the default version", "ec2:ModifyLaunchTemplate", (TEMPLATE,), DEPLOYED, True),
+    ("end a worker", "ec2:TerminateInstances", (INSTANCE,), OWN, True),
+    ("end somebody's", "ec2:TerminateInstances", (INSTANCE,), {}, False),
+    ("try an image", "ec2:RunInstances", LAUNCHED, DEPLOYED | {"ec2:LaunchTemplate": TEMPLATE}, True),
+    ("launch without a template", "ec2:RunInstances", LAUNCHED, DEPLOYED, False),
+    ("make a network by itself", "ec2:CreateVpc", (f"{EC2}:vpc/*",), {}, False),
+    ("make it by a stack", "ec2:CreateVpc", (f"{EC2}:vpc/*",), {"aws:CalledVia": BY_STACK}, True),
+    ("make a role by itself", "iam:CreateRole", (f"{ROLES}/facefleet-fleet-x",), {}, False),
+    ("make it by a stack", "iam:CreateRole", (f"{ROLES}/facefleet-fleet-x",), {"aws:CalledVia": BY_STACK}, True),
+    ("make another by a stack", "iam:CreateRole", (f"{ROLES}/admin",), {"aws:CalledVia": BY_STACK}, False),
+    ("pass its roles", "iam:PassRole", (f"{ROLES}/facefleet-fleet-x",), TO_EC2, True),
+    ("pass another", "iam:PassRole", (f"{ROLES}/admin",), TO_EC2, False),
+    ("roll a group", "autoscaling:SetDesiredCapacity", (f"{GROUPS}/facefleet-web",), {}, True),
+    ("roll another", "autoscaling:SetDesiredCapacity", (f"{GROUPS}/group",), {}, False),
+]
+
+
+def judged(tier: str, settings: Settings, table: list[Judged] = JUDGED) -> list[bool]:
+    asked = {"policy": policy(tier, settings), "requests": [list(one[1:4]) for one in table]}
     run = subprocess.run(
         [emulators.PYTHON, "-c", JUDGE], input=json.dumps(asked), capture_output=True, text=True, check=True
     )
@@ -96,3 +134,16 @@ def test_the_controller_launches_and_ends_its_own_fleet_and_nothing_else() -> No
     assert [one[0] for one, allowed in zip(JUDGED, found, strict=True) if allowed != one[4]] == []
     for tier in ("web", "worker", "operator"):
         assert not any(judged(tier, settings)), tier
+
+
+def test_the_web_tier_gives_the_address_to_machines_of_its_deployment_and_to_no_other() -> None:
+    settings = Settings(backend="aws")
+    found = judged("web", settings, OF_THE_WEB_TIER)
+    assert [one[0] for one, allowed in zip(OF_THE_WEB_TIER, found, strict=True) if allowed != one[4]] == []
+    for tier in ("worker", "operator"):
+        assert not any(judged(tier, settings, OF_THE_WEB_TIER)), tier
+
+
+def test_who_deploys_changes_what_is_the_deployments_and_makes_roles_by_its_stacks_alone() -> None:
+    found = judged("deployer", Settings(backend="aws"), OF_THE_DEPLOYER)
+    assert [one[0] for one, allowed in zip(OF_THE_DEPLOYER, found, strict=True) if allowed != one[4]] == []

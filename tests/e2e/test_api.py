@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 RESULT = ["id", "filename", "status", "answer", "error", "faces", "gallery_version", "model", "timings"]
 FLEET = ["queue", "instances", "desired", "max", "reason", "workers", "decision", "last"]
-FLEET += ["policy", "epoch", "oldest", "cost"]
+FLEET += ["policy", "epoch", "leader", "stale", "oldest", "cost"]
 FACE = ["box", "person", "name", "distance", "similarity", "threshold", "match", "attributes", "candidates"]
 
 

@@ -9,7 +9,8 @@ Run by the Python of `.emulators`, as `cloud.py PORT`; `CLOUD_WORLD` may hold wh
   "refuse": {call: [ids]}}`: of a call that is cut, all is done and nothing is answered; one that is refused is so for
   the sake of an id in it. A fault that is not named ends.
 - `POST /_kill {"ids": […], "how": "lost" or "crashed"}`: the machine is gone, or only what ran on it.
-- `POST /_notice {"id": "i-…", "kind": "spot" or "rebalance"}`: on the instance's metadata, `/imds/ID/latest/…`
+- `POST /_notice {"id": "i-…", "kind": "spot" or "rebalance"}`: on the instance's metadata, `/imds/ID/latest/…`;
+  with `"after": seconds`, EC2 takes the instance back then
 """
 
 import io
@@ -29,7 +30,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 from world import WORLD
 
-PORT = int(sys.argv[1])
+PORT, HOST = int(sys.argv[1]), os.environ.get("EMULATOR_HOST", "127.0.0.1")
 COUNTS: Counter[str] = Counter()
 MOTO = DomainDispatcherApplication(create_backend_app)
 METADATA = Metadata()
@@ -58,6 +59,7 @@ class Told:
                 "state": one.state,
                 "type": one.instance_type,
                 "subnet": one.subnet_id,
+                "ip": one.private_ip,
                 "spot": one.lifecycle == "spot",
                 "http_tokens": one.metadata_options.http_tokens,
                 "tags": {tag["key"]: tag["value"] for tag in one.get_tags()},
@@ -79,8 +81,10 @@ class Told:
         for id in ids:
             WORLD.doubles.kill(id) if how == "crashed" else WORLD.lose(id)
 
-    def post_notice(self, id: str, kind: str) -> None:
-        METADATA.give_notice(id, kind)
+    def post_notice(self, id: str, kind: str, after: float | None = None) -> None:
+        METADATA.give_notice(id, kind, after)
+        if after is not None:
+            WORLD.later(WORLD.ec2.get_instance(id), after, lambda: WORLD.reclaim(id))
 
     def answer(self, request: Request) -> Response:
         say = getattr(self, f"{request.method.lower()}{request.path.replace('/', '')}")
@@ -147,9 +151,13 @@ if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, stop)
     patches.patch()
-    WORLD.metadata = f"http://127.0.0.1:{PORT}"
+    if "CLOUD_MACHINES" in os.environ:
+        import in_region
+
+        in_region.install(METADATA, **json.loads(os.environ["CLOUD_MACHINES"]))
+    WORLD.metadata = f"http://{HOST}:{PORT}"
     WORLD.change(json.loads(os.environ.get("CLOUD_WORLD", "{}")))
     try:
-        make_server("127.0.0.1", PORT, application, threaded=True).serve_forever()
+        make_server(HOST, PORT, application, threaded=True).serve_forever()
     finally:
         WORLD.doubles.kill_all()

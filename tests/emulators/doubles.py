@@ -21,6 +21,15 @@ class Doubles:
         self._lock = threading.Lock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    def admit(self, instance) -> None:
+        """One that is to be started, the first time or again."""
+
+    def forget(self, id: str) -> None:
+        """It is terminated."""
+
+    def reboot(self, id: str) -> None:
+        """A process is not rebooted."""
+
     def start(self, id: str, metadata: str) -> None:
         if not self.command:
             return

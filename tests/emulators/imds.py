@@ -4,6 +4,7 @@ import json
 import secrets
 from datetime import UTC, datetime, timedelta
 
+from facts import facts, iso
 from werkzeug.wrappers import Request, Response
 
 TTL, TOKEN = "X-aws-ec2-metadata-token-ttl-seconds", "X-aws-ec2-metadata-token"
@@ -16,12 +17,13 @@ class Metadata:
         self._tokens: set[str] = set()
         self._notices: dict[tuple[str, str], str] = {}
 
-    def give_notice(self, id: str, kind: str) -> None:
-        """`spot`: it is taken away soon; `rebalance`: it may be."""
+    def give_notice(self, id: str, kind: str, after: float | None = None) -> None:
+        """`spot`: it is taken away soon, or after these seconds; `rebalance`: it may be."""
         now = datetime.now(UTC)
+        end = now + (NOTICE if after is None else timedelta(seconds=after))
         words = {
-            "spot": {"action": "terminate", "time": _iso(now + NOTICE)},
-            "rebalance": {"noticeTime": _iso(now)},
+            "spot": {"action": "terminate", "time": iso(end)},
+            "rebalance": {"noticeTime": iso(now)},
         }
         self._notices[id, kind] = json.dumps(words[kind])
 
@@ -32,11 +34,11 @@ class Metadata:
             return self._token(request)
         if request.headers.get(TOKEN) not in self._tokens:
             return Response(status=401)
-        found = {
-            "meta-data/instance-id": id,
+        notices = {
             "meta-data/spot/instance-action": self._notices.get((id, "spot")),
             "meta-data/events/recommendations/rebalance": self._notices.get((id, "rebalance")),
-        }.get(path)
+        }
+        found = (facts(id) | notices).get(path)
         return Response(status=404) if found is None else Response(found, mimetype="text/plain")
 
     def _token(self, request: Request) -> Response:
@@ -45,7 +47,3 @@ class Metadata:
         token = secrets.token_urlsafe()
         self._tokens.add(token)
         return Response(token, headers={TTL: request.headers[TTL]}, mimetype="text/plain")
-
-
-def _iso(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -7,7 +7,9 @@ import copy
 import json
 from datetime import timedelta
 
-from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup
+import addresses
+import launches
+import networks
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
@@ -16,14 +18,11 @@ from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.utils import filter_reservations
 from world import WORLD
 
-GROUP_TAG = "aws:autoscaling:groupName"
 #: Seconds are short here. On EC2, one that is started again was launched minutes ago, as its disk tells.
 AGE = timedelta(minutes=5)
 MOTO_INIT = Instance.__init__
 MOTO_RUN, MOTO_START = InstanceResponse.run_instances, InstanceResponse.start_instances
 MOTO_END = InstanceResponse.terminate_instances
-MOTO_REPLACE = FakeAutoScalingGroup.replace_autoscaling_group_instances
-MOTO_LEAVE_GROUP = AutoScalingBackend.terminate_instance
 
 
 def instance_init(self, *args, **kwargs) -> None:
@@ -128,23 +127,11 @@ def describe_instances(self):
     return ActionResult({"Reservations": found[begin:end], "NextToken": str(end) if end < len(found) else None})
 
 
-def replace_in_group(self, count: int, tags: dict[str, str]) -> None:
-    if not WORLD.refuses({self.instance_type}):
-        MOTO_REPLACE(self, count, tags)
-
-
-def leave_group(self, id: str, should_decrement: bool):
-    """moto takes the group's tag away from one that is being terminated; the service leaves it."""
-    instance = WORLD.ec2.get_instance(id)
-    activity = MOTO_LEAVE_GROUP(self, id, should_decrement)
-    instance.add_tag(GROUP_TAG, activity.auto_scaling_group_name)
-    return activity
-
-
 def patch() -> None:
     Instance.__init__, Instance.__del__ = instance_init, lambda self: None
     Instance.start, Instance.stop, Instance.terminate = instance_start, instance_stop, instance_terminate
     InstanceResponse.run_instances, InstanceResponse.start_instances = run_instances, start_instances
     InstanceResponse.terminate_instances, InstanceResponse.describe_instances = terminate_instances, describe_instances
-    FakeAutoScalingGroup.replace_autoscaling_group_instances = replace_in_group
-    AutoScalingBackend.terminate_instance = leave_group
+    launches.patch()
+    addresses.patch()
+    networks.patch()

@@ -1,6 +1,7 @@
 """SQS, S3 and DynamoDB on a loopback port, by ministack; `GET /_counts` tells how many calls each operation had.
 
-Run by the Python of `.emulators`, as `store.py PORT`.
+Run by the Python of `.emulators`, as `store.py PORT`. With `CLOUD_ENDPOINT` it is the half of an account that has the
+stacks, too: `stacks.py`.
 """
 
 import asyncio
@@ -9,9 +10,9 @@ import os
 import sys
 from collections import Counter
 
-PORT = sys.argv[1]
+PORT, HOST = sys.argv[1], os.environ.get("EMULATOR_HOST", "127.0.0.1")
 # Before ministack reads them: it would listen on two more ports, and look for a Docker engine.
-os.environ |= {"GATEWAY_PORT": PORT, "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+os.environ |= {"GATEWAY_PORT": PORT, "BIND_HOST": HOST, "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
 os.environ.setdefault("LOG_LEVEL", "ERROR")
 
 from hypercorn.asyncio import serve  # noqa: E402
@@ -19,6 +20,13 @@ from hypercorn.config import Config  # noqa: E402
 from ministack.app import app as ministack  # noqa: E402
 from ministack.core import iam_actions  # noqa: E402
 from ministack.services.s3 import _bucket_owner_account  # noqa: E402
+from payloads import Metered  # noqa: E402
+
+if "CLOUD_ENDPOINT" in os.environ:
+    os.environ["STORE_ENDPOINT"] = f"http://{HOST}:{PORT}"
+    import stacks
+
+    stacks.install()
 
 COUNTS: Counter[str] = Counter()
 ARNS = iam_actions.dynamodb_resource_arns
@@ -68,7 +76,7 @@ def operation(scope) -> str:
 
 if __name__ == "__main__":
     config = Config()
-    config.bind = [f"127.0.0.1:{PORT}"]
+    config.bind = [f"{HOST}:{PORT}"]
     config.keep_alive_timeout = 75
     config.loglevel = "ERROR"
-    asyncio.run(serve(counting, config))
+    asyncio.run(serve(Metered(counting, operation), config))

@@ -22,6 +22,8 @@ class World:
 
     def __init__(self) -> None:
         self.boot = self.stop = self.end = 0.02
+        #: Seconds at most by which an instance comes up later than another.
+        self.jitter = 0.0
         self.page = 1000
         self.lag = 0.0
         #: Share of calls that find no capacity, or types of instances, and "spot", that there are none of.
@@ -69,7 +71,8 @@ class World:
 
     def come_up(self, instance: Instance) -> None:
         self.enter(instance, "pending")
-        self.later(instance, self.boot, lambda: self.run(instance))
+        self.doubles.admit(instance)
+        self.later(instance, self.boot + self.jitter * self.chance.random(), lambda: self.run(instance))
 
     def run(self, instance: Instance) -> None:
         self.enter(instance, "running")
@@ -77,6 +80,10 @@ class World:
 
     def terminated(self, instance: Instance) -> None:
         MOTO_TERMINATE(instance)
+        for address in self.ec2.addresses:
+            if address.instance is instance:
+                self.ec2.disassociate_address(address=address.public_ip)
+        self.doubles.forget(instance.id)
         self.remember(instance)
 
     def leave(self, instance: Instance, state: str, seconds: float, then) -> None:
@@ -104,6 +111,21 @@ class World:
         if instance.state == "terminated":
             return
         self.terminated(instance)
+        instance._reason = "Server.SpotInstanceTermination: Spot instance termination"
+        self.autoscaling.notify_terminate_instances([id])
+
+    def powered_off(self, id: str) -> None:
+        """The machine went down by itself, in order."""
+        instance = self.ec2.get_instance(id)
+        with self.lock:
+            ends = instance.lifecycle == "spot" or instance.instance_initiated_shutdown_behavior == "terminate"
+            if instance.state == "running":
+                instance.terminate() if ends else instance.stop()
+
+    def reclaim(self, id: str) -> None:
+        """EC2 takes a spot instance back: it goes down in order."""
+        instance = self.ec2.get_instance(id)
+        instance.terminate()
         instance._reason = "Server.SpotInstanceTermination: Spot instance termination"
         self.autoscaling.notify_terminate_instances([id])
 

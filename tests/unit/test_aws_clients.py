@@ -1,8 +1,13 @@
 """How patient each client is, and which share a fate: a client that is throttled slows all its calls down."""
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
-from facefleet.backends.aws.clients import READ_TIMEOUT, Clients, Lanes, connect_all
+import pytest
+from botocore.exceptions import UnknownServiceError
+
+from facefleet.backends.aws.clients import READ_TIMEOUT, Clients, Lanes, Later, connect_all
+from facefleet.errors import BadSettings
 from facefleet.ports import MAX_WAIT
 
 
@@ -35,3 +40,22 @@ def test_all_slow_down_when_throttled_and_ec2_is_soon_asked_elsewhere(made: tupl
 def test_as_many_connections_are_kept_as_there_are_uploads(made: tuple[Clients, Lanes]) -> None:
     clients, lanes = made
     assert {client.meta.config.max_pool_connections for client in (clients.s3, lanes.send)} == {500}
+
+
+def test_a_client_that_only_the_controller_needs_is_made_once_and_by_whoever_uses_it_first(
+    made: tuple[Clients, Lanes],
+) -> None:
+    clients, _ = made
+    assert "_client" not in vars(clients.ec2), "workers and the web tier never ask EC2"
+    with ThreadPoolExecutor(8) as threads:
+        asked = set(threads.map(lambda _: id(clients.ec2.meta), range(32)))
+    assert len(asked) == 1
+    assert "_client" not in vars(clients.autoscaling)
+
+
+def test_what_is_wrong_with_boto3s_settings_is_said_in_our_words_however_late(made: tuple[Clients, Lanes]) -> None:
+    def fails() -> object:
+        raise UnknownServiceError(service_name="ec3", known_service_names="ec2")
+
+    with pytest.raises(BadSettings, match="boto3's settings cannot be used"):
+        _ = Later(fails, Lock()).run_instances

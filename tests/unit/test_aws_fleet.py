@@ -1,5 +1,7 @@
 """What a fleet on EC2 decides before it calls anybody: laws of pure functions."""
 
+import logging
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,12 +9,13 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facefleet.backends.aws.fleet import IN_POOL, how_to_leave, request, too_many
+from facefleet.backends.aws.fleet import IN_POOL, Ec2Fleet, how_to_leave, request, too_many
 from facefleet.backends.aws.group_state import SETTLES_AFTER, Standing, as_standing, ours, over, smaller
 from facefleet.backends.aws.group_state import given as tokens_given
 from facefleet.backends.aws.instances import LIVING, STATES, TOKEN, Listed, as_listed, changed_at
 from facefleet.backends.aws.offers import Offer, is_spot, offers_of
 from facefleet.backends.aws.refusals import is_of_what_was_asked
+from facefleet.backends.aws.versions import ASK_EVERY, TEMPLATE, VERSION, Versions, as_made
 from facefleet.model import Instance, InstanceState, Start
 from facefleet.settings import Settings
 
@@ -218,3 +221,143 @@ def test_what_rests_in_the_groups_own_pool_is_not_ours_and_what_leaves_drains() 
         "i-5": InstanceState.STOPPING,
         "i-7": InstanceState.DRAINING,
     }
+
+
+NOW = ("lt-1", "2")
+
+
+def made_from(id: str, template: str, version: str, state: str = "running") -> Listed:
+    return listed(id, state, **{TEMPLATE: template, VERSION: version})
+
+
+@pytest.mark.parametrize(
+    ("tags", "now", "is_stale"),
+    [
+        ({TEMPLATE: "lt-1", VERSION: "2"}, NOW, False),
+        ({TEMPLATE: "lt-1", VERSION: "1"}, NOW, True),
+        ({TEMPLATE: "lt-1", VERSION: "3"}, NOW, True),
+        ({TEMPLATE: "lt-0", VERSION: "2"}, NOW, True),
+        ({}, NOW, False),
+        ({TEMPLATE: "lt-1"}, NOW, False),
+        ({TEMPLATE: "lt-1", VERSION: "1"}, None, False),
+    ],
+)
+def test_who_was_made_of_another_version_is_stale(
+    tags: dict[str, str], now: tuple[str, str] | None, *, is_stale: bool
+) -> None:
+    assert as_made(listed("i-1", "running", **tags), now).instance.is_stale is is_stale
+
+
+class Templates:
+    """EC2's answers about a launch template, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.default, self.asked, self.error = 1, 0, None
+
+    def describe_launch_templates(self, **asked: list[str]) -> dict:
+        self.asked += 1
+        assert asked == {"LaunchTemplateNames": ["worker"]}
+        if self.error:
+            raise self.error
+        numbers = {"DefaultVersionNumber": self.default, "LatestVersionNumber": 9}
+        return {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", **numbers}]}
+
+
+@dataclass
+class Looks:
+    """A fleet that is looked at again and again."""
+
+    ec2: Templates = field(default_factory=Templates)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.versions = Versions(self.ec2, lambda: self.now)
+
+    def stale(self, *made: str, version: str = "$Default") -> list[str]:
+        fleet = {f"i-{of}": made_from(f"i-{of}", "lt-1", of) for of in made}
+        told = self.versions.told(fleet, name="worker", version=version)
+        return [id for id, one in told.items() if one.instance.is_stale]
+
+
+def test_the_template_is_asked_for_once_a_minute_and_when_something_new_is_seen() -> None:
+    looks = Looks()
+    assert looks.stale() == [] and looks.ec2.asked == 0, "of nobody there is nothing to ask"
+    assert [looks.stale("1") for _ in range(9)] == [[]] * 9
+    assert looks.ec2.asked == 1
+    looks.ec2.default = 2
+    assert looks.stale("1") == [], "that is not known yet"
+    assert looks.stale("1", "2") == ["i-1"]
+    assert looks.ec2.asked == 2
+    assert looks.stale("1") == ["i-1"] and looks.ec2.asked == 2
+    looks.ec2.default, looks.now = 1, ASK_EVERY
+    assert looks.stale("1", "2") == ["i-2"], "rolled back"
+    assert looks.ec2.asked == 3
+
+
+def test_where_the_template_cannot_be_seen_nobody_is_stale_and_it_is_asked_for_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    looks = Looks()
+    looks.ec2.default = 2
+    assert looks.stale("1") == ["i-1"]
+    looks.ec2.error = ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeLaunchTemplates")
+    for _ in range(5):
+        looks.now += ASK_EVERY / 2
+        looks.stale("1")
+    assert (looks.stale("1"), looks.ec2.asked) == ([], 3)
+    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1, "told once"
+    looks.ec2.error, looks.now = None, looks.now + ASK_EVERY
+    assert looks.stale("1") == ["i-1"]
+
+
+def test_a_group_may_name_a_number_or_the_latest() -> None:
+    assert Looks().stale("1", "9", version="$Latest") == ["i-1"]
+    assert Looks().stale("1", "9", version="1") == ["i-9"]
+
+
+@given(FLEETS, st.lists(IDS, min_size=1), st.sets(IDS), st.integers(0, 5))
+def test_a_stale_one_takes_no_fresh_ones_place_in_the_pool(
+    fleet: dict[str, Listed], ids: list[str], old: set[str], pool: int
+) -> None:
+    aged = {
+        id: as_made(replace(one, tags={TEMPLATE: "lt", VERSION: str(id in old)}), ("lt", "False"))
+        for id, one in fleet.items()
+    }
+    asked = [id for id in ids if id not in old]
+    without = how_to_leave({id: one for id, one in aged.items() if id not in old}, asked, pool)
+    assert how_to_leave(aged, asked, pool) == without
+    leaving = how_to_leave(aged, ids, pool)
+    stale_at_rest = [id for id in leaving.stop if id in old]
+    resting = sum(one.state in IN_POOL for one in fleet.values())
+    assert not stale_at_rest or resting + len(stale_at_rest) <= pool
+    for id in too_many(aged, pool):
+        assert id in old or not any(
+            o in old and o not in too_many(aged, pool) for o, one in aged.items() if one.state == "stopped"
+        )
+
+
+def test_what_may_rest_is_no_spot_instance() -> None:
+    settings = Settings(instance_types="a,b", spot_share=0.5, warm_pool=2)
+    assert Ec2Fleet(None, settings).can_rest == ("a", "b")
+    assert Ec2Fleet(None, replace(settings, warm_pool=0)).can_rest == ()
+
+
+@pytest.mark.parametrize(
+    ("described", "template"),
+    [
+        ({}, {}),
+        ({"LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "$Latest"}}, {"id": "lt-1", "version": "$Latest"}),
+        ({"LaunchTemplate": {"LaunchTemplateId": "lt-1"}}, {"id": "lt-1", "version": "$Default"}),
+        (
+            {
+                "MixedInstancesPolicy": {
+                    "LaunchTemplate": {"LaunchTemplateSpecification": {"LaunchTemplateId": "lt-2", "Version": "7"}}
+                }
+            },
+            {"id": "lt-2", "version": "7"},
+        ),
+    ],
+)
+def test_a_group_says_what_it_launches(described: dict, template: dict[str, str]) -> None:
+    group = {"Instances": [], "DesiredCapacity": 0, "MaxSize": 1, "MinSize": 0} | described
+    assert as_standing(group).template == template

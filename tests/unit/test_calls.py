@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from controller.backoff import Backoff
-from controller.calls import Answer, Calls
+from controller.calls import LONGEST, Answer, Calls
 from facefleet.errors import Conflict, NoCapacity, ServiceError, Throttled, Unavailable
 
 PATIENCE = 20.0
@@ -121,3 +121,31 @@ def test_nobody_is_asked_by_one_who_may_not_lead_any_more(error: ServiceError, *
         replies = asked.ask_all("launch", [lambda: made.append(1)] * 3, 0.0)
         assert replies == [(Answer.WAITS, None)] * 3
     assert made == []
+
+
+@dataclass
+class Slow:
+    """A cloud that does not answer: each call takes long, and fails."""
+
+    now: float = 0.0
+    asked: int = 0
+
+    def call(self, ids: list[str]) -> None:
+        self.now, self.asked = self.now + 26.0, self.asked + 1
+        raise Unavailable("no answer")
+
+
+def test_a_cloud_that_does_not_answer_holds_no_tick_up_for_long() -> None:
+    slow = Slow()
+    asked = Calls(lambda: 0.0, lambda: None, lambda: slow.now)
+    asked.begin()
+    for verb in ("end", "retire", "start"):
+        asked.ask_of(verb, slow.call, ["i-1", "i-2", "i-3"], 0.0)
+    for _ in range(10):
+        asked.ask_all("launch", [lambda: slow.call([])], 0.0)
+    assert slow.now < LONGEST + 26.0
+    assert asked.ask("launch", lambda: slow.call([]), 1e9) == (Answer.WAITS, None), "whatever verb it is"
+    before = slow.asked
+    asked.begin()
+    asked.ask("launch", lambda: slow.call([]), 1e9)
+    assert slow.asked == before + 1, "the next tick asks again"

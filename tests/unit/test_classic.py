@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.classic import Peaks, decide
-from controller.policy import Observation, Plan, Terms
+from controller.policy import Observation, Plan, Terms, idlest
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, WorkerState
 
 P, R, D, STOPPING, S = InstanceState
@@ -74,6 +74,12 @@ def test_the_idle_go_first_and_of_those_the_youngest(
 ) -> None:
     decided = plan(seeing(visible, states, busy=busy))
     assert (decided.launch, set(decided.retire)) == (0, set(retire))
+
+
+def test_of_the_idle_stale_ones_go_first() -> None:
+    seen = seeing(0, [R, R, R], busy="a")
+    old = tuple(replace(one, is_stale=one.id in "ab") for one in seen.instances)
+    assert idlest(replace(seen, instances=old), 2) == ("b", "c")
 
 
 @pytest.mark.parametrize(("least", "states", "launch", "retire"), [(2, [], 2, 0), (2, [R] * 3, 0, 1), (1, [R], 0, 0)])

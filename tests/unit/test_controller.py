@@ -50,7 +50,7 @@ def controller(backend: Backend, fleet: ProcessFleet) -> Controller:
         fleet,
         lambda: heartbeats(backend.blobs),
         unsaved,
-        Board(backend.blobs, epoch=3).tell,
+        Board(backend.blobs, epoch=3, leader="host").tell,
         CLASSIC,
         Terms(0, 2, hold=5.0),
         Limits(),
@@ -105,6 +105,7 @@ def test_what_is_told_is_written_when_it_is_news_and_now_and_again(controller: C
         assert shown(backend)["at"] == written_at
     told = shown(backend)
     assert (told["policy"], told["epoch"], told["oldest"], told["max"]) == ("classic", 3, None, 2)
+    assert (told["leader"], told["stale"]) == ("host", 0)
 
 
 def test_the_heartbeat_of_a_killed_worker_is_removed(backend: Backend) -> None:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "controller": {"facefleet"},
     "facefleet.cli": {"facefleet", "facefleet.backends", "facefleet.recognition", "web_tier", "app_tier", "controller"},
     "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller"},
+    "ami": {"facefleet"},
     "pi_uploader": set(),
 }
 #: Where a tier is put together.
@@ -35,8 +36,8 @@ TIERS = ("web_tier", "app_tier", "controller")
 HOMES = {
     "PIL": ("facefleet.imagefile", "facefleet.recognition.images", "facefleet.recognition.proposals"),
     "apscheduler": ("controller.leading",),
-    "boto3": ("facefleet.backends.aws",),
-    "botocore": ("facefleet.backends.aws",),
+    "boto3": ("facefleet.backends.aws", "ami"),
+    "botocore": ("facefleet.backends.aws", "ami"),
     "cachetools": ("web_tier.cache", "facefleet.backends.aws.replies"),
     "click": ("facefleet.cli", "bench"),
     "dlib": tuple(f"facefleet.recognition.{module}" for module in ("detector", "encoder", "network")),
@@ -56,7 +57,9 @@ HOMES = {
     "requests": ("facefleet.backends.aws.machine", "facefleet.cli", "bench", "pi_uploader"),
     "rich": ("facefleet.cli", "bench"),
     "scipy": ("controller.simulation.bound",),
+    "watchtower": ("facefleet.backends.aws.logs",),
     "werkzeug": ("web_tier",),
+    "yaml": ("facefleet.backends.aws.account.templates",),
 }
 IMPORT_ALL = """
 import importlib, json, logging, multiprocessing, signal, sys, threading

@@ -89,6 +89,34 @@ def test_where_nothing_ever_comes_to_work_launches_wait_longer_each_time(
     assert all(cloud.clock.now - m.seen.launched_at < LIMITS.pending + 60 for m in cloud.living())
 
 
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+@given(
+    works=st.booleans(),
+    least=st.integers(0, 4),
+    pool=st.integers(0, 4),
+    every=st.sampled_from((0.4, 1.0, 8.0, 60.0)),
+    lags=st.lists(st.sampled_from((0.0, 2.0, 20.0)), max_size=4),
+    killed=st.frozensets(st.integers(0, 1799), max_size=5),
+)
+@settings(law, max_examples=5)
+def test_under_a_constant_load_a_new_version_comes_where_it_works_and_no_answer_waits_for_it(
+    policy: Policy[Any], works: bool, least: int, pool: int, every: float, lags: list[float], killed: frozenset[int]
+) -> None:
+    cloud = Cloud(Clock(), 4, settles_after=20.0, pool=pool, boot_timeout=LIMITS.pending)
+    cloud.lags.extend(lags)
+    (process,) = processes_of(cloud, policy, least, "one", warm=pool)
+    constant_load(cloud, process, every=every, seconds=600.0, killed=frozenset())
+    cloud.upgrade(works=works)
+    constant_load(cloud, process, every=every, seconds=HOUR / 2, killed=killed)
+    assert not cloud.wrongs, cloud.wrongs
+    if works:
+        assert not any(cloud.is_stale(m) for m in cloud.living())
+    elif pool:
+        assert any(cloud.is_stale(m) for m in cloud.living())
+        # One is missing at most; the next job finds a worker as soon as a stopped one takes to come.
+        assert cloud.depth().backlog <= 2 * (cloud.boot + 30.0) / every
+
+
 @pytest.mark.parametrize("verb", ["instances", "depth", "heartbeats"])
 @given(seconds=st.sampled_from((30.0, 100.0, 1000.0)), settles_after=st.sampled_from((0.0, 20.0)))
 @settings(law, max_examples=6)

@@ -28,9 +28,14 @@ LONG = {
     **dict.fromkeys(("launch_template", "instance_name", "auto_scaling_group", "people_table"), "n" * 200),
 }
 #: What AWS cannot limit to a resource.
-WITHOUT_RESOURCE = re.compile(r"(ec2|autoscaling):Describe\w+|sqs:ListQueues|servicequotas:Get\w+")
-#: Permissions of S3 and IAM that are not called as their operation is.
+WITHOUT_RESOURCE = re.compile(
+    r"(ec2|autoscaling):Describe\w+|sqs:ListQueues|servicequotas:Get\w+|cloudwatch:DescribeAlarms|sns:Unsubscribe"
+    r"|secretsmanager:GetRandomPassword"
+)
+#: Permissions of S3, IAM and Budgets that are not called as their operation is.
 NO_OPERATION = {
+    "budgets:ModifyBudget",
+    "budgets:ViewBudget",
     "iam:PassRole",
     "s3:DeleteObjectVersion",
     "s3:ListBucketVersions",
@@ -61,8 +66,8 @@ def operations(service: str) -> frozenset[str]:
     return frozenset(Session().get_service_model(service).operation_names)
 
 
-def test_there_is_one_for_each_tier() -> None:
-    assert [path.stem for path in POLICIES] == ["controller", "operator", "web", "worker"]
+def test_there_is_one_for_each_tier_and_two_for_whoever_runs_them() -> None:
+    assert [path.stem for path in POLICIES] == ["controller", "deployer", "operator", "web", "worker"]
 
 
 def test_nothing_stays_to_be_filled_in_and_it_fits(text: str) -> None:
@@ -92,10 +97,21 @@ def test_each_statement_has_a_name_of_its_own(text: str) -> None:
     assert len(set(sids)) == len(sids) and all(sid.isalnum() for sid in sids)
 
 
-def test_who_changes_instances_must_show_whose_they_are() -> None:
-    for statement in statements((FOLDER / "controller.json").read_text()):
+@pytest.mark.parametrize("tier", ["controller", "deployer"])
+def test_who_changes_instances_must_show_whose_they_are(tier: str) -> None:
+    for statement in statements((FOLDER / f"{tier}.json").read_text()):
         changes = [a for a in each(statement["Action"]) if a.startswith("ec2:") and "Describe" not in a]
         assert not changes or statement["Condition"]
+
+
+def test_who_makes_roles_makes_those_of_the_deployment_and_only_by_its_stack() -> None:
+    for statement in statements((FOLDER / "deployer.json").read_text()):
+        actions, about = each(statement["Action"]), each(statement["Resource"])
+        if any(action.startswith("iam:") and "ServiceLinked" not in action for action in actions):
+            assert all(one.partition("/")[2] == "facefleet-fleet-*" for one in about)
+        if "iam:PutRolePolicy" in actions:
+            told = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+            assert statement["Condition"] == {"ForAnyValue:StringEquals": told}
 
 
 def test_a_bucket_of_another_account_is_nothing_to_anybody_whoever_lets_them_in(text: str) -> None:

@@ -106,6 +106,14 @@ def test_who_is_idle_and_has_used_up_what_is_paid_may_go(seen: Observation, reti
     assert len(plan(seen).retire) == retired
 
 
+def test_of_the_idle_stale_ones_go_first() -> None:
+    seen, terms = seeing(up=3), replace(TERMS, least=2)
+    (usual,) = plan(seen, terms).retire
+    old = next(one.id for one in seen.instances if one.id != usual)
+    stale = tuple(replace(one, is_stale=one.id == old) for one in seen.instances)
+    assert plan(replace(seen, instances=stale), terms).retire == (old,)
+
+
 def test_the_busy_stay_even_where_the_count_of_jobs_has_fallen_to_nothing() -> None:
     """Counts of SQS do that for up to a minute."""
     assert plan(seeing(0, up=3, busy=3)).retire == ()

@@ -56,6 +56,24 @@ def states(called: Roll) -> dict[str, InstanceState]:
     return {instance.id: instance.state for instance in called.instances}
 
 
+def test_who_worked_before_its_rest_has_worked_and_is_to_be_heard_anew() -> None:
+    began = roll([one("a")], members=(member("a", heard=False),), beats=("a",))
+    rested = roll([one("a", STOPPED, at=60.0)], before=began)
+    started = roll([one("a", PENDING, at=70.0, start=Start.POOL)], before=rested)
+    assert [(m.heard, m.worked) for r in (began, rested, started) for m in r.ledger.members.values()] == [
+        (True, True),
+        (False, True),
+        (False, True),
+    ]
+
+
+def test_what_was_made_for_the_pool_is_known_by_that_until_it_rests() -> None:
+    intent = Intent("token of a", 1, "large", 10.0, spare=True)
+    came = roll([one("a", PENDING)], intents=(intent,))
+    assert came.ledger.members["a"].spare
+    assert not roll([one("a", STOPPED, at=60.0)], before=came).ledger.members["a"].spare
+
+
 def test_where_nothing_changes_nothing_is_written() -> None:
     first = roll([one("a")], members=(member("a"),), beats=("a",))
     assert roll([one("a")], before=first, beats=("a",)).ledger is first.ledger

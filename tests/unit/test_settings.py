@@ -95,6 +95,8 @@ def test_whatever_a_number_is_given_as_it_is_at_least_its_lowest_or_refused(name
         ({"port": "65536"}, "FACEFLEET_PORT must be at most 65535"),
         ({"stranger_rate": "1"}, "FACEFLEET_STRANGER_RATE must be at most 0.5"),
         ({"stranger_rate": "0"}, "FACEFLEET_STRANGER_RATE must be at least 0.000001"),
+        ({"warm_least": "20"}, "FACEFLEET_WARM_LEAST is above FACEFLEET_WARM_POOL"),
+        ({"warm_least": "2", "auto_scaling_group": "group"}, "give the group a warm pool"),
         ({"budget_per_hour": "1"}, "FACEFLEET_INSTANCE_PRICE: set both"),
         ({"budget_per_hour": "0.01", "instance_price": "1"}, "FACEFLEET_BUDGET_PER_HOUR pays for no start"),
     ],

@@ -127,6 +127,17 @@ def test_of_the_warm_pool_the_newest_are_started_first() -> None:
     assert [one.id for one in chosen] == ["b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("count", "new", "started"), [(1, 0, "b"), (3, 0, "bad"), (9, 0, "badc"), (3, 2, "ba"), (3, 9, "ba"), (1, 1, "b")]
+)
+def test_stale_ones_of_the_warm_pool_are_started_last_and_not_in_the_place_of_new_ones(
+    count: int, new: int, started: str
+) -> None:
+    ages = (("a", 1.0, False), ("b", 2.0, False), ("c", 3.0, True), ("d", 4.0, True))
+    stopped = [Instance(id, STOPPED, since, is_stale=old) for id, since, old in ages]
+    assert "".join(one.id for one in to_start(stopped, {}, count, new)) == started
+
+
 def test_a_mean_follows_what_is_new() -> None:
     average = Average().seeing(40.0)
     assert (average.mean, average.count) == (40.0, 1)

@@ -1,5 +1,7 @@
 """boto3's clients, all with the same patience. Region, credentials and endpoints come from boto3's own settings."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,27 @@ TRIES = 4
 EC2_TRIES = 2
 #: Kept open for each client. More calls at the same time make connections of their own, each for its call alone.
 CONNECTIONS = 64
+
+
+class Later:
+    """A client that is made when it is first used: workers and the web tier never ask EC2.
+
+    EC2's and Auto Scaling's, whose models are large, together cost 0.07 s of a process's start.
+    """
+
+    def __init__(self, make: Callable[[], Any], lock: threading.Lock) -> None:
+        """`lock`: of the session, which no two threads may use at a time."""
+        self._make, self._lock = make, lock
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked for only what is not here: from the first time on, the client's own.
+        with self._lock:
+            if "_client" not in self.__dict__:
+                try:
+                    self._client = self._make()
+                except BotoCoreError as e:
+                    raise BadSettings(f"boto3's settings cannot be used: {e}") from e
+        return getattr(self._client, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +80,13 @@ def connect_all(*, connections: int = CONNECTIONS) -> tuple[Clients, Lanes]:
         session = boto3.session.Session()
         if session.region_name is None:
             raise BadSettings("AWS needs a region: set AWS_DEFAULT_REGION, as AWS_DEFAULT_REGION=us-east-1")
+        lock = threading.Lock()
         clients = Clients(
             sqs=session.client("sqs", config=_config(connections)),
             s3=session.client("s3", config=_config(connections)),
             dynamodb=session.client("dynamodb", config=_config(connections)),
-            ec2=session.client("ec2", config=_config(connections, tries=EC2_TRIES)),
-            autoscaling=session.client("autoscaling", config=_config(connections)),
+            ec2=Later(lambda: session.client("ec2", config=_config(connections, tries=EC2_TRIES)), lock),
+            autoscaling=Later(lambda: session.client("autoscaling", config=_config(connections)), lock),
         )
         # A long poll is answered later than anything else.
         receive = session.client("sqs", config=_config(connections, read_timeout=MAX_WAIT + READ_TIMEOUT))

@@ -1,5 +1,6 @@
 """A fleet of EC2 instances. Their tags say that they are ours: nobody else's is ever touched."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.instances import FLEET, LIVING, Listed, as_listed, find, tags_of
 from facefleet.backends.aws.offers import Offer, is_spot, offers_of
 from facefleet.backends.aws.refusals import each, is_of_what_was_asked, lacking
+from facefleet.backends.aws.versions import Versions
 from facefleet.errors import Conflict, ServiceError
 from facefleet.model import Instance
 from facefleet.settings import Settings
@@ -19,6 +21,8 @@ SETTLES_AFTER = 20.0
 #: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 RUN_INSTANCES_BUCKET = 5
 IN_POOL = ("stopping", "stopped")
+#: Of the launch template that version which whoever upgrades the fleet has made the default.
+DEFAULT = "$Default"
 #: Spot for one life: EC2 ends it when it wants it back, and asks for no other.
 SPOT = {
     "MarketType": "spot",
@@ -41,8 +45,9 @@ class Ec2Fleet:
     #: How many launches may be asked for at the same time.
     at_once = RUN_INSTANCES_BUCKET
 
-    def __init__(self, ec2: Any, settings: Settings) -> None:
+    def __init__(self, ec2: Any, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ec2 = ec2
+        self._versions = Versions(ec2, clock)
         self._name = settings.instance_name
         self._template = settings.launch_template
         self._pool = settings.warm_pool
@@ -54,11 +59,17 @@ class Ec2Fleet:
         """`t3.medium/subnet-1`, and before it, where some are to be spot, `t3.medium/subnet-1/spot`."""
         return tuple(self._offers)
 
+    @property
+    def can_rest(self) -> tuple[str, ...]:
+        """What is sure to be no spot instance, which EC2 cannot stop; nothing without a warm pool."""
+        return tuple(name for name, offer in self._offers.items() if not offer.spot_share) if self._pool else ()
+
     def instances(self) -> list[Instance]:
         return [one.instance for one in self._look().values()]
 
     def _look(self) -> dict[str, Listed]:
-        self._listed = find(self._ec2, {f"tag:{FLEET}": [self._name], "instance-state-name": LIVING})
+        found = find(self._ec2, {f"tag:{FLEET}": [self._name], "instance-state-name": LIVING})
+        self._listed = self._versions.told(found, name=self._template, version=DEFAULT)
         return self._listed
 
     def launch(self, token: str, offer: str) -> str:
@@ -141,7 +152,7 @@ def request(token: str, offer: Offer, fleet: str, template: str) -> dict[str, An
     """What RunInstances is asked for: always the same for the same token and offer, or EC2 refuses the token."""
     tags = tags_of(fleet, token)
     asked: dict[str, Any] = {
-        "LaunchTemplate": {"LaunchTemplateName": template, "Version": "$Default"},
+        "LaunchTemplate": {"LaunchTemplateName": template, "Version": DEFAULT},
         "InstanceType": offer.instance_type,
         "MinCount": 1,
         "MaxCount": 1,
@@ -160,25 +171,29 @@ def request(token: str, offer: Offer, fleet: str, template: str) -> dict[str, An
 def how_to_leave(listed: Mapping[str, Listed], ids: Iterable[str], pool: int) -> Leaving:
     """Into the pool while there is room; a spot instance never, as EC2 cannot stop it.
 
-    Nor can it stop one that is pending: its place is kept until it runs and is asked again.
+    Nor can it stop one that is pending: its place is kept until it runs and is asked again. A stale one takes nobody's
+    place: it rests for as long as there is room besides, and the controller ends it once newer ones have come to work.
     """
-    room = pool - sum(one.state in IN_POOL for one in listed.values())
+    resting = [one.instance.is_stale for one in listed.values() if one.state in IN_POOL]
+    room = {is_stale: pool - sum(not other or is_stale for other in resting) for is_stale in (False, True)}
     stop, terminate = [], []
     for id in dict.fromkeys(ids):
         one = listed.get(id)
         if one is None or one.state not in ("pending", "running"):
             continue
-        if room <= 0 or one.is_spot:
+        if room[one.instance.is_stale] <= 0 or one.is_spot:
             terminate.append(id)
             continue
-        room -= 1
+        room[True] -= 1
+        room[False] -= not one.instance.is_stale
         if one.state == "running":
             stop.append(id)
     return Leaving(tuple(stop), tuple(terminate))
 
 
 def too_many(listed: Mapping[str, Listed], pool: int) -> list[str]:
-    """Stopped ones that the pool has no room for, oldest first."""
+    """Stopped ones that the pool has no room for: stale ones first, and of those the oldest."""
     excess = sum(one.state in IN_POOL for one in listed.values()) - pool
-    stopped = sorted((one.instance.since, id) for id, one in listed.items() if one.state == "stopped")
-    return [id for _, id in stopped[: max(0, excess)]]
+    stopped = [one.instance for one in listed.values() if one.state == "stopped"]
+    stopped.sort(key=lambda one: (not one.is_stale, one.since, one.id))
+    return [one.id for one in stopped[: max(0, excess)]]

@@ -13,6 +13,7 @@ from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.group_state import SETTLES_AFTER, WAITING, Standing, as_standing, given, ours, over, smaller
 from facefleet.backends.aws.instances import FLEET, LIVING, TOKEN, Listed, find, tags_of
 from facefleet.backends.aws.refusals import each
+from facefleet.backends.aws.versions import Versions
 from facefleet.errors import Conflict, NoCapacity, ServiceError, Unavailable
 from facefleet.model import Instance
 from facefleet.settings import Settings
@@ -29,10 +30,13 @@ class GroupFleet:
     at_once = 1
     #: What is launched, and where, the group says.
     offers = ("group",)
+    #: A warm pool is the group's own, if it has one.
+    can_rest = ()
 
     def __init__(self, autoscaling: Any, ec2: Any, settings: Settings) -> None:
         self._autoscaling = autoscaling
         self._ec2 = ec2
+        self._versions = Versions(ec2)
         self._name = settings.instance_name
         self._group = settings.auto_scaling_group
         #: Tokens that we gave, which lists may not show yet; and who has been given one at all.
@@ -104,6 +108,8 @@ class GroupFleet:
     def _look(self, standing: Standing) -> dict[str, Listed]:
         """Who is there. Those that are new get their tokens, and protection from a scale-in that is not ours."""
         listed = self._find()
+        if standing.template:
+            listed = self._versions.told(listed, **standing.template)
         members = {id: one for id, one in listed.items() if id in standing.members}
         self._given = {id: token for id, token in self._given.items() if id in listed}
         for id, token in given(members, standing.waiting, self._given).items():

@@ -21,7 +21,8 @@ NOT_THERE = ("Terminated", "Detached", "Warmed:")
 class Standing:
     """`waiting`: by token, since when; `unprotected`: members that a scale-in may take, whether they work or not.
 
-    `leaving`: no members any more, though EC2 may go on to say that they run.
+    `leaving`: no members any more, though EC2 may go on to say that they run. `template`: `id` and `version` of what is
+    launched now; empty where a launch configuration says what.
     """
 
     desired: int
@@ -32,6 +33,7 @@ class Standing:
     protects_new: bool = True
     waiting: Mapping[str, float] = field(default_factory=dict)
     least: int = 0
+    template: Mapping[str, str] = field(default_factory=dict)
 
     def asking(self, token: str, now: float) -> "Standing":
         """With this token waiting too, and without those that are given up."""
@@ -60,7 +62,14 @@ def as_standing(described: Mapping[str, Any]) -> Standing:
         described.get("NewInstancesProtectedFromScaleIn", False),
         {key.removeprefix(WAITING): float(at) for key, at in tags.items() if key.startswith(WAITING)},
         described["MinSize"],
+        _template(described),
     )
+
+
+def _template(described: Mapping[str, Any]) -> Mapping[str, str]:
+    mixed = described.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
+    told = described.get("LaunchTemplate") or mixed
+    return {"id": told["LaunchTemplateId"], "version": told.get("Version", "$Default")} if told else {}
 
 
 def _can_be_protected(member: Mapping[str, Any]) -> bool:

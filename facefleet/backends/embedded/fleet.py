@@ -39,6 +39,8 @@ class ProcessFleet:
 
     #: There is only one kind: a process of this machine.
     offers = ("process",)
+    #: A process that has ended is gone.
+    can_rest = ()
     #: What was done is seen by the next look.
     settles_after = 0.0
     at_once = 1

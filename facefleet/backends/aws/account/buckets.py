@@ -140,13 +140,18 @@ class Bucket:
                 self._facts[about][1]()
 
     def remove(self) -> None:
-        """Every version of everything, then the bucket itself."""
+        """With every version of everything."""
+        self.empty()
         with suppress(NotFound), translated(f"removing the {self.what}"):
+            self._s3.delete_bucket(Bucket=self._name)
+
+    def empty(self) -> None:
+        """Every version of everything goes; the bucket stays."""
+        with suppress(NotFound), translated(f"emptying the {self.what}"):
             for page in self._versions():
                 answer = self._s3.delete_objects(Bucket=self._name, Delete={"Objects": page, "Quiet": True})
                 if errors := answer.get("Errors"):
                     raise Unavailable(f"{self.what}: {errors[0]['Key']} stays ({errors[0].get('Code')}): try again")
-            self._s3.delete_bucket(Bucket=self._name)
 
     def _versions(self) -> Iterator[list[Json]]:
         """Keys and versions, delete markers too, as many at a time as one deletion takes."""

@@ -109,11 +109,16 @@ class Table:
 
     def remove(self) -> None:
         with suppress(NotFound), translated(f"removing the {self.what}"):
-            if self._described().get("DeletionProtectionEnabled"):
-                self._update(DeletionProtectionEnabled=False)
+            self.unprotect()
             self._dynamodb.delete_table(TableName=self._name)
             # Its name may be used again only then; a look at what is gone ends this, with `NotFound`.
             self._until(lambda: not self._described(), "gone")
+
+    def unprotect(self) -> None:
+        """Whoever deletes it may."""
+        with suppress(NotFound), translated(f"lifting the protection of the {self.what}"):
+            if self._described().get("DeletionProtectionEnabled"):
+                self._update(DeletionProtectionEnabled=False)
 
     def _update(self, **change: object) -> None:
         self._dynamodb.update_table(TableName=self._name, **change)

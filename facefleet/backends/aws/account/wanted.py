@@ -155,8 +155,9 @@ def in_words(rules: list[dict[str, Any]]) -> str:
 
 
 def as_text(rule: dict[str, Any]) -> str:
-    """The same for the same rule, however S3 writes that it is for everything."""
-    return json.dumps(rule | {"Filter": rule.get("Filter") or {"Prefix": rule.get("Prefix", "")}}, sort_keys=True)
+    """The same for the same rule, whichever of its two ways S3 has to write what it is for."""
+    rest = {name: value for name, value in rule.items() if name != "Prefix"}
+    return json.dumps(rest | {"Filter": rule.get("Filter") or {"Prefix": rule.get("Prefix", "")}}, sort_keys=True)
 
 
 def tls_only(bucket: str, *, partition: str) -> dict[str, Any]:

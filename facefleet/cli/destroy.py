@@ -1,0 +1,77 @@
+"""`facefleet destroy`: a deployment taken away, people's data only where that is said."""
+
+import json
+import os
+from collections.abc import Sequence
+
+import click
+
+from facefleet.backends.aws.account.deployment import Account
+from facefleet.backends.aws.account.destruction import demolition, leftovers, settings_of
+from facefleet.backends.aws.account.resources import Step
+from facefleet.cli.setup import carry_out, may_erase_people, names, report, show_steps
+from facefleet.settings import Settings
+
+
+@click.command()
+@click.option("--name", default="facefleet", show_default=True, help="Of the deployment.")
+@click.option(
+    "--people", is_flag=True, help="With --yes: what lasts, too, and people's data in it, without being asked."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts: needs --yes or --dry-run.")
+def destroy(*, name: str, people: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Take a deployment away: machines, network, roles; and, only if that is said by name, what it stores.
+
+    Shows what would go before anything does. What lasts (queues, buckets, tables, the API key, logs: the stack
+    NAME-store) stays unless the table's name is typed, and costs next to nothing meanwhile; `facefleet deploy` takes it
+    up again. Run again, it removes what is left, if anything is.
+
+    \b
+    Examples:
+      facefleet destroy --dry-run
+      facefleet destroy
+      facefleet destroy --yes --people --json | jq -r '.left[]'
+    """
+    if people and not yes:
+        raise click.UsageError("--people answers a question in advance: add --yes, or type the table's name when asked")
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json answers no questions: add --yes or --dry-run")
+    account = Account(name)
+    settings = settings_of(account.told(), os.environ)
+    steps = demolition(account, settings)
+    if not as_json:
+        show_steps(steps)
+    done = () if dry_run else _chosen(steps, settings, yes=yes, people=people)
+    carry_out(done, quiet=as_json)
+    left = leftovers(account, everything=people or done == steps) if done else ()
+    if as_json:
+        told = {"steps": [report(step, did=step in done) for step in steps], "left": list(left)}
+        click.echo(json.dumps(told))
+    else:
+        click.echo(_in_short(steps, done, left, dry_run=dry_run))
+    if left:
+        raise SystemExit(1)
+
+
+def _chosen(steps: Sequence[Step], settings: Settings, *, yes: bool, people: bool) -> tuple[Step, ...]:
+    """Those that may be done: as asked for, or as answered."""
+    lasting = tuple(step for step in steps if step.holds_people)
+    running = tuple(step for step in steps if not step.holds_people)
+    if yes:
+        return running + (lasting if people else ())
+    if running:
+        click.confirm(f"Remove {names(running)}? Nobody is answered from then on.", abort=True)
+    return running + (lasting if lasting and may_erase_people(lasting, settings) else ())
+
+
+def _in_short(steps: Sequence[Step], done: Sequence[Step], left: Sequence[str], *, dry_run: bool) -> str:
+    if not steps:
+        return "there is nothing to remove"
+    if dry_run:
+        return f"{len(steps)} to do; nothing was done"
+    if left:
+        return f"{len(done)} done; still there, and perhaps paid for: {', '.join(left)}"
+    kept = [step for step in steps if step not in done]
+    return f"{len(done)} done" + (f"; {kept[-1].what} is kept, with all that lasts" if kept else "")
