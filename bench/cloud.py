@@ -4,8 +4,8 @@
 
 Needs root: see `bench.region`. The image is built by packer, and the service put there by `facefleet deploy`, with as
 many stopped instances waiting as there may be at most. Then 100 classic uploads come at once, through the web tier's
-own machine: `burst_…`. Then the uploads come evenly over so many seconds, while each second one of the fleet's machines
-is lost, reboots after a crash, is stopped by somebody, or given notice; a while after the start the controller's
+own machine: `burst_…`. Then the uploads come evenly over so many seconds, while every five
+seconds one of the fleet's machines is lost, reboots after a crash, is stopped by somebody, or given notice; a while after the start the controller's
 machine is lost, and then an upgrade to another image begins: `uploads` go on until it has come to its end.
 
 `lost`: uploads without an answer; `wrong`: other answers than a bare recogniser's; `doubled`: results beyond one for
@@ -32,13 +32,15 @@ from bench.burst import right_answers
 from bench.deployed import PATIENCE, UP, Deployed, another_image, deployed, standing
 from bench.local import awaited
 from bench.service import SAMPLES, images_in
-from bench.storm import COUNT_EVERY, EVERY, Weather, beside
+from bench.storm import Weather, beside
 from bench.told import tell
 from bench.uploads import Burst, Upload, bursts, judged, post, send
 from facefleet import keys
 from facefleet.errors import ServiceError
 
 BURST = 100
+#: Seconds between two misfortunes: so that a machine that boots lives to work. And between two counts of the fleet.
+EVERY, COUNT_EVERY = 5.0, 0.2
 #: Uploads under way at a time.
 AT_ONCE = 100
 #: An upgrade that does not come to its end must not make uploads go on for good.

@@ -67,7 +67,7 @@ class Deployed:
 
     @property
     def host(self) -> str:
-        return self.url.partition("://")[2]
+        return self.url.partition("://")[2].rstrip("/")
 
     def facefleet(self, *arguments: str) -> str:
         """What the command says; raises `RuntimeError` where it fails."""
@@ -101,7 +101,7 @@ class Deployed:
 
     def get(self, path: str) -> Any:
         headers = {"x-api-key": self.told["key"]}
-        return requests.get(self.url + path, headers=headers, verify=str(self.root), timeout=PATIENCE).json()
+        return requests.get(self.url.rstrip("/") + path, headers=headers, verify=str(self.root), timeout=PATIENCE).json()
 
     def instances(self) -> list[dict[str, Any]]:
         """All that there ever were."""

@@ -26,7 +26,7 @@ LOCKS = Path("/run/lock")
 CGROUPS = Path("/sys/fs/cgroup")
 #: The image that Debian publishes, see `tests/emulators/in_region.py`.
 SOURCE_IMAGE = "ami-0debian12bookworm"
-#: The kernel's limit for all of root's processes, 128 by default: systemd and its services need six for each machine.
+#: The kernel's limit for all of root's processes, 128 by default: a machine needs about eight.
 WATCHES, ENOUGH_WATCHES = Path("/proc/sys/fs/inotify/max_user_instances"), 4096
 NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation=slave")
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from facefleet.backends.aws.account.deployment import Account, Wish, wish_of
 from facefleet.backends.aws.account.rolling import PATIENCE
 from facefleet.backends.aws.account.warming import await_warm
 from facefleet.cli.deploying import Choices, bring, in_short, told_by, url_of
-from facefleet.cli.doctor import looked
 from facefleet.cli.plans import counting
+from facefleet.errors import ServiceError
 from facefleet.findings import State
 from facefleet.settings import Settings
 
@@ -72,9 +73,10 @@ def deploy(settings: Settings, /, *, name: str, warm: int | None, **given: Any) 
 
 def _warn_of_quotas(wish: Wish) -> None:
     """What the account's quotas do not allow comes to light in a burst, and fails nothing here."""
-    for finding in looked("vCPU quota", open_account(wish.settings).quotas_of_instances):
-        if finding.state is State.WRONG:
-            click.echo(f"beware: {finding.about}: {finding.words}", err=True)
+    with suppress(ServiceError):
+        for finding in open_account(wish.settings).quotas_of_instances():
+            if finding.state is State.WRONG:
+                click.echo(f"beware: {finding.about}: {finding.words}", err=True)
 
 
 def _await_warm(account: Account, wish: Wish, *, quiet: bool) -> None:

@@ -57,6 +57,7 @@ def everything(aws: Deployed) -> dict[str, list[Any]]:
     }
 
 
+@pytest.mark.timeout(400)
 def test_a_deployment_lives(aws: Deployed) -> None:
     """Made, found fine, changed, upgraded with interruptions, taken back by itself, and gone without a trace."""
     before = everything(aws)
