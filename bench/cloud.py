@@ -4,9 +4,9 @@
 
 Needs root: see `bench.region`. The image is built by packer, and the service put there by `facefleet deploy`, with as
 many stopped instances waiting as there may be at most. Then 100 classic uploads come at once, through the web tier's
-own machine: `burst_…`. Then the uploads come evenly over so many seconds, while every five
-seconds one of the fleet's machines is lost, reboots after a crash, is stopped by somebody, or given notice; a while after the start the controller's
-machine is lost, and then an upgrade to another image begins: `uploads` go on until it has come to its end.
+own machine: `burst_…`. Then the uploads come evenly over so many seconds, while every five seconds one of the fleet's
+machines is lost, crashes, is stopped by somebody, or given notice; the controller's machine is lost, and once another
+leads, an upgrade to another image begins: uploads go on until it has come to its end.
 
 `lost`: uploads without an answer; `wrong`: other answers than a bare recogniser's; `doubled`: results beyond one for
 each upload; `left`: messages and dead letters that stay; `leaked`: instances that stay up. `most_up`: the most of the
@@ -17,37 +17,29 @@ of the old image that are up after it. `left_behind`: what there is on the accou
 
 import itertools
 import json
-import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from bench.burst import right_answers
+from bench.course import CONTROLLER, EVERY, WEB, Course, Misfortune, drawn, sent_evenly, watched
 from bench.deployed import PATIENCE, UP, Deployed, another_image, deployed, standing
 from bench.local import awaited
 from bench.service import SAMPLES, images_in
-from bench.storm import Weather, beside
+from bench.storm import beside
 from bench.told import tell
-from bench.uploads import Burst, Upload, bursts, judged, post, send
+from bench.uploads import STEM, Upload, bursts, send
 from facefleet import keys
 from facefleet.errors import ServiceError
 
 BURST = 100
-#: Seconds between two misfortunes: so that a machine that boots lives to work. And between two counts of the fleet.
-EVERY, COUNT_EVERY = 5.0, 0.2
-#: Uploads under way at a time.
-AT_ONCE = 100
-#: An upgrade that does not come to its end must not make uploads go on for good.
-MOST_TIMES = 4
 #: Down as soon as nothing waits, so that a measurement ends.
 QUICK = {"POLICY": "classic", "LEAST_BILL": "0", "SCALE_IN_AFTER": "2", "CLASSIC_OPEN": "1"}
-CONTROLLER, WEB = "controller-instance", "web-instance"
 
 
 @dataclass(frozen=True)
@@ -81,112 +73,11 @@ class Through:
     happened: str
 
 
-@dataclass(frozen=True)
-class Sent:
-    """`during`: those of them that came while the upgrade went on."""
-
-    burst: Burst
-    count: int
-    during: int
-
-
-class Misfortune(Weather):
-    """What happens to machines, and nothing else."""
-
-    def __init__(self, service: Deployed, seed: int) -> None:
-        super().__init__(service, seed)
-        self._fleet = service.backend.fleet
-
-    def kinds(self) -> tuple[Callable[[], object], ...]:
-        return self.lost, self.crashed, self.notice, self.stopped
-
-    def stopped(self) -> None:
-        """By somebody who knows nothing of the queue."""
-        # One that is on its way already stays so.
-        with suppress(ServiceError):
-            self._fleet.retire(self._victim())
-
-
-@dataclass
-class Course:
-    """What is done to the service while uploads come: its controller is lost, and then it is upgraded."""
-
-    service: Deployed
-    image: str
-    back_s: float = 0.0
-    upgrade_s: float = 0.0
-    upgrades: bool = False
-
-    def run(self) -> None:
-        self.back_s = timed(self._lose_controller)
-        self.upgrades = True
-        try:
-            self.upgrade_s = timed(lambda: self.service.facefleet("upgrade", "--yes", "--image", self.image))
-        finally:
-            self.upgrades = False
-
-    def _lose_controller(self) -> None:
-        before = epoch(self.service)
-        self.service.cloud.told("/_kill", {"ids": self.service.named(CONTROLLER, *UP), "how": "lost"})
-        awaited(lambda: epoch(self.service) > before, "another controller leads", seconds=PATIENCE)
-
-
-def epoch(service: Deployed) -> int:
-    """Raised by each controller that takes the lead."""
-    return int(json.loads(service.backend.blobs.get(keys.FLEET_STATUS))["epoch"])
-
-
-def timed(work: Callable[[], object]) -> float:
-    started = time.monotonic()
-    work()
-    return round(time.monotonic() - started, 1)
-
-
-@contextmanager
-def watched(service: Deployed) -> Iterator[list[tuple[int, int]]]:
-    """How many instances of the fleet are up, and how many are wanted, again and again."""
-    seen: list[tuple[int, int]] = [(0, 0)]
-    with beside(lambda: seen.append((len(service.ours(*UP)), service.get("/v1/fleet")["desired"])), COUNT_EVERY):
-        yield seen
-
-
-@contextmanager
-def drawn(service: Deployed, picture: Path | None) -> Iterator[None]:
-    """What happens meanwhile, as a picture."""
-    if picture is None:
-        yield
-        return
-    with service.begun("status", "--record", str(picture), "--every", "0.5", "--seconds", str(PATIENCE)) as recording:
-        try:
-            yield
-        finally:
-            recording.send_signal(signal.SIGINT)
-            recording.communicate(timeout=PATIENCE)
-
-
-def sent_evenly(service: Deployed, uploads: Iterator[Upload], count: int, seconds: float, course: Course) -> Sent:
-    """So many, one after the other, and more until the course has come to its end."""
-    sent: list[Upload] = []
-    answers: list[Future[str | None]] = []
-    during = 0
-    started, pause = time.monotonic(), seconds / count
-    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(1) as beside_them:
-        ends: Future[None] = beside_them.submit(course.run)
-        while len(sent) < count or (not ends.done() and len(sent) < MOST_TIMES * count):
-            sent.append(next(uploads))
-            answers.append(pool.submit(post, service.host, sent[-1], tls=service.tls))
-            during += course.upgrades
-            time.sleep(max(0.0, started + len(sent) * pause - time.monotonic()))
-        heard = [answer.result(PATIENCE) for answer in answers]
-        ends.result(PATIENCE)
-    return Sent(judged(time.monotonic() - started, sent, heard), len(sent), during)
-
-
 def from_zero(service: Deployed, uploads: list[Upload], picture: Path | None) -> FromZero:
-    awaited(service.is_at_rest, "at rest", seconds=PATIENCE)
+    awaited(lambda: is_at_zero(service), "nothing is up", seconds=PATIENCE)
     with drawn(service, picture), watched(service) as seen:
         burst = send(service.host, uploads, tls=service.tls)
-        awaited(service.is_at_rest, "at rest after the burst", seconds=PATIENCE)
+        awaited(lambda: is_at_zero(service), "nothing is up again", seconds=PATIENCE)
     up, wanted = (max(column) for column in zip(*seen, strict=True))
     return FromZero(len(uploads), round(burst.seconds, 1), burst.lost, burst.wrong, up, wanted)
 
@@ -195,7 +86,7 @@ def through(service: Deployed, uploads: Iterator[Upload], count: int, seconds: f
     before = results(service)
     misfortune, course = Misfortune(service, seed), Course(service, another_image(service))
     with watched(service) as seen, beside(misfortune.change, EVERY):
-        sent = sent_evenly(service, uploads, count, seconds, course)
+        sent = sent_evenly(service, course.counted(uploads), count, seconds, course.run)
     leaked, backend = at_rest(service), service.backend
     return Through(
         sent.count,
@@ -209,13 +100,22 @@ def through(service: Deployed, uploads: Iterator[Upload], count: int, seconds: f
         stale(service, course.image),
         course.back_s,
         course.upgrade_s,
-        sent.during,
+        course.during,
         ", ".join(f"{kind} {count}" for kind, count in sorted(misfortune.happened.items())),
     )
 
 
+def is_at_zero(service: Deployed) -> bool:
+    """As EC2 knows it, and as the service tells it, which is a look later."""
+    told = service.get("/v1/fleet")["instances"]
+    return service.is_at_rest() and not any(told[state] for state in ("pending", "running", "draining", "stopping"))
+
+
 def results(service: Deployed) -> int:
-    return sum(1 for _ in service.backend.blobs.list(keys.RESULTS))
+    """Of uploads as they are sent here; an upgrade makes one of its own."""
+    blobs = service.backend.blobs
+    found = (json.loads(blobs.get(info.key)) for info in blobs.list(keys.RESULTS))
+    return sum(str(one["filename"]).startswith(STEM) for one in found)
 
 
 def at_rest(service: Deployed) -> int:
@@ -228,7 +128,13 @@ def at_rest(service: Deployed) -> int:
 
 
 def stale(service: Deployed, image: str) -> int:
-    """Instances that are up, or wait to be started, from another image."""
+    """Instances from another image that are up, or wait to be started, and are not replaced in time."""
+    with suppress(TimeoutError):
+        awaited(lambda: not _stale(service, image), "all are of the new image", seconds=PATIENCE)
+    return _stale(service, image)
+
+
+def _stale(service: Deployed, image: str) -> int:
     kept = {*service.ours(*UP, "stopped"), *service.named(CONTROLLER, *UP), *service.named(WEB, *UP)}
     return sum(one["image"] != image for one in service.instances() if one["id"] in kept)
 

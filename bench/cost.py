@@ -48,8 +48,8 @@ PHOTO = SAMPLES / "photos" / "obama2.jpg"
 KINDS = ("t3.micro", "t3.medium", "c7g.large")
 IMAGES = 1000
 HOUR = 3600.0
-#: Of idleness, in which what is done each ten seconds is counted with a tenth at most of error; and where that will do.
-IDLE, SHORT_IDLE = 60.0, 20.0
+#: Seconds of idleness: what is done each half minute is counted with a quarter at most of error; or but once or twice.
+IDLE, SHORT_IDLE = 120.0, 30.0
 SETTLED = 3.0
 #: What is told of a bill, and how its lines begin.
 LINES = {

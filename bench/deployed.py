@@ -101,7 +101,9 @@ class Deployed:
 
     def get(self, path: str) -> Any:
         headers = {"x-api-key": self.told["key"]}
-        return requests.get(self.url.rstrip("/") + path, headers=headers, verify=str(self.root), timeout=PATIENCE).json()
+        return requests.get(
+            self.url.rstrip("/") + path, headers=headers, verify=str(self.root), timeout=PATIENCE
+        ).json()
 
     def instances(self) -> list[dict[str, Any]]:
         """All that there ever were."""

@@ -14,6 +14,8 @@ from ssl import SSLContext
 #: No upload waits so many seconds, unless its answer is lost.
 PATIENCE = 120.0
 BOUNDARY = "facefleet-bench"
+#: How the course's file names begin.
+STEM = "test_"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
@@ -37,7 +39,7 @@ class Burst:
 def bursts(probes: Sequence[tuple[bytes, str]], count: int) -> Iterator[list[Upload]]:
     """So many uploads each time, under the same names, and no image like one before, so that no cache knows it."""
     for number in itertools.count():
-        yield [_upload(f"test_{i:02}", b"%d-%d" % (number, i), *probes[i % len(probes)]) for i in range(count)]
+        yield [_upload(f"{STEM}{i:02}", b"%d-%d" % (number, i), *probes[i % len(probes)]) for i in range(count)]
 
 
 def send(host: str, uploads: Sequence[Upload], *, tls: SSLContext | None = None) -> Burst:

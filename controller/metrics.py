@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from controller.status import REPEAT, Status
+from controller.status import Status
 from facefleet import keys
 from facefleet.model import Start
 from facefleet.ports import Blobs
@@ -15,7 +15,7 @@ BOOT_BUCKETS = (0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 60
 
 
 class Metrics:
-    """The blob that `/metrics` shows, written as often as a status that does not change."""
+    """The blob that `/metrics` shows, written as often as an unchanged status, and when a rest begins or ends."""
 
     def __init__(self, blobs: Blobs, epoch: int) -> None:
         self._blobs, self._epoch = blobs, epoch
@@ -35,10 +35,11 @@ class Metrics:
         self._registry.register(self)
 
     def tell(self, status: Status) -> None:
+        news = self._status is None or status.repeat != self._status.repeat
         self._status = status
         for start, seconds in status.boots:
             self._boots.labels(start).observe(seconds)
-        if not 0 <= status.at - self._told_at < REPEAT:
+        if news or not 0 <= status.at - self._told_at < status.repeat:
             self._blobs.put(keys.METRICS, generate_latest(self._registry))
             self._told_at = status.at
 

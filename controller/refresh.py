@@ -19,8 +19,8 @@ PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 ENDED_AT_ONCE = 5
 #: What waits after a trial, as a verb does.
 TRIAL = "trial"
-#: Seconds from one trial to the next, twice as many each time. The longest costs about a third of an instance, for as
-#: long as a launch template brings none that works.
+#: Seconds from one trial to the next, twice as many each time. The longest costs about half an instance, which runs
+#: for `boot_timeout` each time, for as long as a launch template brings none that works.
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 600.0
 
 
@@ -130,12 +130,15 @@ def _lacking(sight: Sight, depth: Depth, warm_least: int) -> int:
 
 
 def _to_rest(sight: Sight, depth: Depth) -> tuple[str, ...]:
-    """Spare ones that have come to work, unless they are needed, or will be in the place of stale ones."""
-    if depth.visible or any(one.state in UP for one in sight.stale):
+    """Spare ones that have come to work, unless they are needed, or will be in the place of stale ones.
+
+    Those that are stale by now replace nobody: they would run on for as long as nothing newer works.
+    """
+    if depth.visible:
         return ()
-    return tuple(
-        one.id for one in sight.instances if one.id in sight.spare and one.state is RUNNING and one.id not in sight.busy
-    )
+    replaces = any(one.state in UP and one.id not in sight.spare for one in sight.stale)
+    idle = [one for one in sight.instances if one.id in sight.spare - sight.busy and one.state is RUNNING]
+    return tuple(one.id for one in idle if one.is_stale or not replaces)
 
 
 def _replaced(sight: Sight, plan: Plan, depth: Depth, *, makes_room: bool) -> tuple[str, ...]:
@@ -143,7 +146,7 @@ def _replaced(sight: Sight, plan: Plan, depth: Depth, *, makes_room: bool) -> tu
 
     `makes_room`: for the first fresh one, there being as many as may be. The last one that works goes only at rest.
     """
-    candidates = [one for one in sight.stale if one.state is RUNNING]
+    candidates = [one for one in sight.stale if one.state is RUNNING and one.id not in sight.spare]
     leaves = bool(plan.retire) or any(one.state in (DRAINING, STOPPING) for one in sight.stale)
     working = sum(one.state is RUNNING for one in sight.instances)
     if not candidates or leaves or working < plan.desired:

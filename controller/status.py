@@ -10,6 +10,8 @@ from facefleet.ports import Blobs
 
 #: The status is written this often even when nothing changed: so one sees that the controller lives.
 REPEAT = 10.0
+#: At rest, which may be most of the time, each write costs, and nobody waits for news. Readers are told.
+REPEAT_AT_REST = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,13 @@ class Status:
     cost: float = 0.0
     calls: Mapping[str, int] = field(default_factory=dict)
     stale: int = 0
+
+    @property
+    def repeat(self) -> float:
+        """Seconds after which it is written again, if nothing changes: less often while nobody is up or waits."""
+        is_up = any(count for state, count in self.instances.items() if state is not InstanceState.STOPPED)
+        rests = self.depth is not None and not (self.depth.backlog or is_up or self.workers)
+        return REPEAT_AT_REST if rests else REPEAT
 
     @property
     def oldest(self) -> float | None:
@@ -75,8 +84,10 @@ class Board:
             "epoch": self._epoch,
             "leader": self._leader,
             "stale": status.stale,
+            # Whoever reads it knows by this how old it may be.
+            "repeat": status.repeat,
         }
-        if shown != self._told or not 0 <= status.at - self._told_at < REPEAT:
+        if shown != self._told or not 0 <= status.at - self._told_at < status.repeat:
             # These change with the time: they alone are no news.
             moving = {"oldest": status.oldest, "cost": round(status.cost, 6), "at": status.at}
             self._blobs.put(keys.FLEET_STATUS, json.dumps(shown | moving).encode())

@@ -36,11 +36,19 @@ def entry_point(main: Callable[[Settings], None]) -> Callable[[], None]:
             main(settings)
         except ServiceError as e:
             sys.stderr.write(f"facefleet: {e}\n")
-            if (last_words := logging.getLogger(LAST_WORDS)).handlers:
-                last_words.critical("%s", e)
+            say_last(e)
             sys.exit(exit_code(e))
+        except Exception as e:
+            # A fault of ours: Python writes its traceback to stderr.
+            say_last(e, traceback=True)
+            raise
 
     return run
+
+
+def say_last(error: Exception, *, traceback: bool = False) -> None:
+    if (last_words := logging.getLogger(LAST_WORDS)).handlers:
+        last_words.critical("%s", error, exc_info=error if traceback else None)
 
 
 def keep_memory() -> None:

@@ -86,7 +86,7 @@ class Settings:
         19, "on EC2, instances that are kept, stopped, to start sooner; more are terminated", low=0
     )
     warm_least: int = setting(
-        0, "on EC2, stopped instances to have waiting in any case: made ahead, and made anew after an upgrade", low=0
+        0, "on EC2, instances to have in any case, stopped or up: made ahead, and made anew after an upgrade", low=0
     )
     auto_scaling_group: str = setting("", "on EC2, the group to act through, which replaces what dies; empty: none")
     max_message_bytes: int = setting(1_048_576, "largest message; a larger image waits in a blob", low=1024)

@@ -22,7 +22,8 @@ from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
 from web_tier.uploads import json_object
 
-#: The controller writes its status this often even when nothing changes, at a tick (`controller.status`).
+#: The controller writes its status this often even when nothing changes, at a tick (`controller.status`); one that says
+#: another `repeat`, as at rest, so often.
 STATUS_REPEATED = 10.0
 #: A status of this age is stale, or one that lacks some ticks, where these are long.
 STALE_STATUS, MISSED_TICKS = 20.0, 3
@@ -76,7 +77,7 @@ class ServiceViews:
         return jsonify(status="alive", version=__version__)
 
     def readyz(self) -> tuple[Response, int]:
-        failing = _failing(self.backend, self.router, stale_after(self.settings))
+        failing = _failing(self.backend, self.router, self.settings)
         return jsonify(failing=failing), 503 if failing else 200
 
     @needs("recognise")
@@ -111,9 +112,9 @@ def _status(blobs: Blobs) -> Json | None:
     return None if body is None else dict(json.loads(body))
 
 
-def stale_after(settings: Settings) -> float:
+def stale_after(settings: Settings, repeat: float = STATUS_REPEATED) -> float:
     """Seconds after which a status says that the controller is gone."""
-    return max(STALE_STATUS, STATUS_REPEATED + MISSED_TICKS * settings.seconds_per_tick)
+    return max(STALE_STATUS, repeat + MISSED_TICKS * settings.seconds_per_tick)
 
 
 def _fleet_status(blobs: Blobs, settings: Settings) -> Json:
@@ -123,19 +124,19 @@ def _fleet_status(blobs: Blobs, settings: Settings) -> Json:
         reason = "no controller has looked yet: start one with python -m controller"
         return {"instances": nothing, "desired": 0, "max": settings.instances_at_most, "reason": reason, "workers": []}
     age = time.time() - status.pop("at")
-    if age > stale_after(settings):
+    if age > stale_after(settings, STATUS_REPEATED):
         status["reason"] = f"the controller was last seen {age:.0f} s ago: is it running?"
     return status
 
 
-def _failing(backend: Backend, router: ReplyRouter, stale: float) -> list[str]:
+def _failing(backend: Backend, router: ReplyRouter, settings: Settings) -> list[str]:
     """What keeps the service from answering a photo posted now."""
     checks: dict[str, Callable[[], bool]] = {
         "queue": lambda: backend.requests.depth() is not None,
         "blobs": lambda: _writable(backend.blobs),
         "people": lambda: backend.people.list(limit=1) is not None,
         "replies": lambda: router.alive,
-        "controller": lambda: _controlled(backend.blobs, stale),
+        "controller": lambda: _controlled(backend.blobs, settings),
         "samples": lambda: answers.found(backend.blobs, keys.SETTING_UP) is None,
     }
     return [name for name, check in checks.items() if not _passes(check)]
@@ -155,6 +156,8 @@ def _writable(blobs: Blobs) -> bool:
     return blobs.delete(key)
 
 
-def _controlled(blobs: Blobs, stale: float) -> bool:
+def _controlled(blobs: Blobs, settings: Settings) -> bool:
     status = _status(blobs)
-    return status is not None and time.time() - float(status["at"]) < stale
+    if status is None:
+        return False
+    return time.time() - float(status["at"]) < stale_after(settings, float(status.get("repeat", STATUS_REPEATED)))

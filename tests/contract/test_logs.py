@@ -102,6 +102,21 @@ def test_what_ends_a_process_is_told_too(run: Run, client: Any, group: str) -> N
     assert line.startswith("CRITICAL") and line.endswith(": set it right")
 
 
+def test_what_nobody_foresaw_is_told_with_its_traceback_too(run: Run, client: Any, group: str) -> None:
+    done = run("raise KeyError('a fault of ours')")
+    assert done.returncode == 1 and done.stderr.count("Traceback") == 1
+    ((line,),) = told(client, group).values()
+    assert line.startswith("CRITICAL") and line.endswith("KeyError: 'a fault of ours'") and "Traceback" in line
+
+
+def test_a_fault_of_the_sending_costs_the_lines_in_hand_and_no_more(run: Run, client: Any, group: str) -> None:
+    body = "handler = logging.getLogger().handlers[-1]\nmachine, handler._machine = handler._machine, lambda: 1 / 0\n"
+    done = run(f"{body}log.info('lost')\nhandler.flush()\nhandler._machine = machine\nlog.info('found')")
+    assert done.returncode == 0 and "do not reach CloudWatch" in done.stderr
+    ((line,),) = told(client, group).values()
+    assert line.endswith("found")
+
+
 def test_a_process_and_its_child_both_tell_by_connections_of_their_own(run: Run, client: Any, group: str) -> None:
     """Of one that two processes share, each would read the other's answers."""
     run(

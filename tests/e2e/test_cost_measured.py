@@ -36,7 +36,7 @@ def test_an_image_uses_what_estimates_say(told: dict[str, Any]) -> None:
 def test_an_hour_of_idleness_uses_what_estimates_say(told: dict[str, Any]) -> None:
     said = usage()["idle_hour"]
     assert told["idle_sqs_requests_per_hour"] == pytest.approx(said.sqs_requests, rel=0.25)
-    # What is done each ten seconds is done once more or less in twenty.
+    # What is done each twenty or thirty seconds is done once more or less in thirty.
     assert told["idle_s3_puts_per_hour"] == pytest.approx(said.s3_puts, rel=0.6)
 
 

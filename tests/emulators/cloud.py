@@ -57,6 +57,7 @@ class Told:
             {
                 "id": one.id,
                 "state": one.state,
+                "image": one.image_id,
                 "type": one.instance_type,
                 "subnet": one.subnet_id,
                 "ip": one.private_ip,

@@ -342,20 +342,21 @@ def test_what_may_rest_is_no_spot_instance() -> None:
     assert Ec2Fleet(None, replace(settings, warm_pool=0)).can_rest == ()
 
 
+def mixed(*overrides: dict) -> dict:
+    """A group of several types; each override may have a launch template of its own."""
+    template = {"LaunchTemplateSpecification": {"LaunchTemplateId": "lt-2", "Version": "7"}}
+    return {"MixedInstancesPolicy": {"LaunchTemplate": template | {"Overrides": list(overrides)}}}
+
+
 @pytest.mark.parametrize(
     ("described", "template"),
     [
         ({}, {}),
         ({"LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "$Latest"}}, {"id": "lt-1", "version": "$Latest"}),
         ({"LaunchTemplate": {"LaunchTemplateId": "lt-1"}}, {"id": "lt-1", "version": "$Default"}),
-        (
-            {
-                "MixedInstancesPolicy": {
-                    "LaunchTemplate": {"LaunchTemplateSpecification": {"LaunchTemplateId": "lt-2", "Version": "7"}}
-                }
-            },
-            {"id": "lt-2", "version": "7"},
-        ),
+        (mixed(), {"id": "lt-2", "version": "7"}),
+        (mixed({"InstanceType": "t3.medium"}), {"id": "lt-2", "version": "7"}),
+        (mixed({"InstanceType": "t3.medium"}, {"LaunchTemplateSpecification": {"LaunchTemplateId": "lt-3"}}), {}),
     ],
 )
 def test_a_group_says_what_it_launches(described: dict, template: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from controller.housekeeping import answer_dead_letters, forget
 from controller.ledger import Ledger
 from controller.policy import Terms
 from controller.reconcile import Controller
-from controller.status import REPEAT, Board
+from controller.status import REPEAT_AT_REST, Board
 from controller.steps import Limits
 from controller.workers import FORGOTTEN_AFTER, forget_silent, heartbeats
 from facefleet import keys, wire
@@ -100,7 +100,7 @@ def test_an_instance_counts_as_running_once_its_worker_was_heard_of(
 
 
 def test_what_is_told_is_written_when_it_is_news_and_now_and_again(controller: Controller, backend: Backend) -> None:
-    for now, written_at in ((100.0, 100.0), (101.0, 100.0), (100.0 + REPEAT, 100.0 + REPEAT)):
+    for now, written_at in ((100.0, 100.0), (101.0, 100.0), (100.0 + REPEAT_AT_REST, 100.0 + REPEAT_AT_REST)):
         controller.tick(now)
         assert shown(backend)["at"] == written_at
     told = shown(backend)

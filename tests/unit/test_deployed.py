@@ -31,6 +31,8 @@ CONTROLLER = Path(__file__).parents[2] / "controller"
 FREE_ALARM_METRICS = 10
 #: IAM quota, white space apart: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MOST_OF_A_ROLE = 10_240
+#: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
+DESCRIPTION = re.compile(r"[a-zA-Z0-9 ._:/()#,@\[\]+=&;{}!$*-]{1,255}")
 KEEPS_DATA = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::SQS::Queue")
 
 
@@ -84,14 +86,36 @@ def test_what_holds_data_outlives_a_change_of_its_name_and_says_who_made_it() ->
 
 def test_tables_are_made_after_all_that_may_fail() -> None:
     """Their protection would keep a creation that failed from being rolled back."""
-    before = set(resources(STORE)["People"]["DependsOn"])
+    people = resources(STORE)["People"]
+    before = {*people["DependsOn"], *needs(people["Metadata"])}
     for name, one in resources(STORE).items():
-        needs = [part.get("Ref") or part.get("Fn::GetAtt", [""])[0] for part in inside(one) if isinstance(part, dict)]
         if name in before:
-            before |= {need for need in needs if need in resources(STORE)}
-    kinds = {one["Type"] for name, one in resources(STORE).items() if name not in before}
+            before |= needs(one)
     assert resources(STORE)["PeopleIndex"]["DependsOn"] == "People"
-    assert kinds <= {"AWS::DynamoDB::Table", "AWS::CloudWatch::Alarm", "AWS::SNS::Subscription", "AWS::Budgets::Budget"}
+    assert {name for name in resources(STORE) if name not in before} == {"People", "PeopleIndex"}
+
+
+def test_nothing_depends_on_what_a_condition_may_leave_out_without_asking_it() -> None:
+    """CloudFormation would leave it out, too."""
+    for which in BOTH:
+        optional = {name for name, one in resources(which).items() if "Condition" in one}
+        for one in resources(which).values():
+            after = one.get("DependsOn", [])
+            assert not optional & {*([after] if isinstance(after, str) else after)}
+
+
+def needs(part: Any) -> set[str]:
+    """The store's resources that it speaks of."""
+    named = [one.get("Ref") or one.get("Fn::GetAtt", [""])[0] for one in inside(part) if isinstance(one, dict)]
+    return {name for name in named if isinstance(name, str)} & resources(STORE).keys()
+
+
+def test_ec2_takes_what_security_groups_are_described_with() -> None:
+    for group in of_type(FLEET, "AWS::EC2::SecurityGroup").values():
+        for part in inside(group):
+            if isinstance(part, dict):
+                for word in part.keys() & {"Description", "GroupDescription"}:
+                    assert DESCRIPTION.fullmatch(part[word]), part[word]
 
 
 def test_nobody_is_let_in_but_by_the_web_tiers_ports() -> None:

@@ -12,6 +12,9 @@ from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facefleet import keys
+from facefleet.backends.aws import account
+from facefleet.backends.aws.account import deployment
 from facefleet.backends.aws.account.policies import Account, names, rendered
 from facefleet.settings import Settings
 
@@ -30,7 +33,7 @@ LONG = {
 #: What AWS cannot limit to a resource.
 WITHOUT_RESOURCE = re.compile(
     r"(ec2|autoscaling):Describe\w+|sqs:ListQueues|servicequotas:Get\w+|cloudwatch:DescribeAlarms|sns:Unsubscribe"
-    r"|secretsmanager:GetRandomPassword"
+    r"|secretsmanager:GetRandomPassword|logs:DescribeIndexPolicies"
 )
 #: Permissions of S3, IAM and Budgets that are not called as their operation is.
 NO_OPERATION = {
@@ -44,6 +47,9 @@ NO_OPERATION = {
     "s3:ListBucket",
 }
 SERVICES = {"servicequotas": "service-quotas"}
+#: How a call is written in the code behind `deploy`, `upgrade` and `destroy`, and the service by its name there.
+CALL = re.compile(r"\b_?(calls|ec2|autoscaling|secrets)\.(?:get_paginator\(\"(\w+)\"|(\w+)\()|\(\"(describe_\w+)\",")
+CALLED = {"calls": "cloudformation", "secrets": "secretsmanager", "": "ec2"}
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=3, max_size=20)
 
 
@@ -139,12 +145,39 @@ def test_nobody_but_a_worker_and_the_web_tier_reads_people_and_nobody_reads_phot
     assert readers == {"web", "worker"}
 
 
+def test_who_deploys_may_make_each_call_that_deploying_makes() -> None:
+    allowed = {
+        action
+        for who in ("operator", "deployer")
+        for one in statements((FOLDER / f"{who}.json").read_text())
+        for action in each(one["Action"])
+    }
+    made = set()
+    for path in Path(account.__file__).parent.glob("*.py"):
+        for name, *calls in CALL.findall(path.read_text()):
+            service, operation = CALLED.get(name, name), "".join(calls).title().replace("_", "")
+            if operation in operations(service):
+                made.add(f"{service}:{operation}")
+    assert {"cloudformation:CreateChangeSet", "ec2:DescribeVpcs", "secretsmanager:GetSecretValue"} <= made
+    assert made <= allowed
+
+
+def test_who_deploys_may_read_what_a_roll_looks_at_and_nothing_else_of_the_state() -> None:
+    readable = {
+        resource.partition("/")[2]
+        for one in statements((FOLDER / "deployer.json").read_text())
+        if "s3:GetObject" in each(one["Action"])
+        for resource in each(one["Resource"])
+    }
+    assert readable == {keys.CAME, keys.FLEET_STATUS, deployment.ROOT}
+
+
 @given(st.fixed_dictionaries({field: LETTERS for field in ("request_queue", "state_bucket", "people_table")}))
 def test_it_speaks_of_what_the_settings_name_and_of_nothing_else(own: dict[str, str]) -> None:
     settings = Settings(backend="aws", **{field: f"own-{name}" for field, name in own.items()})
     for path in POLICIES:
         told = rendered(path.read_text(), names(ACCOUNT, settings))
-        assert not re.search(r"facefleet-(requests|state|people)\b", told)
+        assert not re.search(r"(?<![\w-])facefleet-(requests|state|people)\b", told)
 
 
 def test_a_placeholder_without_a_name_is_refused_and_an_escaped_one_is_none() -> None:

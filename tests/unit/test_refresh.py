@@ -265,6 +265,26 @@ def test_while_work_waits_nobody_is_sent_to_rest() -> None:
     assert decided(one, plan=calm, spare="a").retire == ("a",)
 
 
+def test_what_was_made_for_the_pool_and_is_stale_by_now_rests_though_nothing_newer_ever_works() -> None:
+    old, calm = an_instance("o", RUNNING, stale=True), Plan(0, 0, (), "")
+    assert decided(old, plan=calm, spare="o").retire == ("o",)
+    assert decided(old, plan=calm, spare="o", worked="o", depth=Depth(0, 1)).retire == ("o",)
+    assert decided(old, plan=calm, spare="o", depth=Depth(1, 0)).retire == (), "it works as well as any"
+    beside = an_instance("a", RUNNING)
+    assert decided(old, beside, plan=calm, spare="oa", worked="oa").retire == ("o", "a")
+
+
+def test_an_upgrade_to_what_never_works_while_the_pool_is_made_keeps_nobody_running() -> None:
+    place = at(pool=4, boot_timeout=LIMITS.pending)
+    place.limits = replace(LIMITS, warm_least=3)
+    place.begin_anew()
+    place.run(30)
+    place.cloud.upgrade(works=False)
+    place.run(120)
+    assert stale(place) == [STOPPED] * 3
+    assert place.cloud.wrongs == []
+
+
 def test_once_a_fresh_one_has_worked_no_stale_one_is_started_that_need_not_be() -> None:
     one, old = an_instance("a", RUNNING), an_instance("o", STOPPED, stale=True)
     assert decided(one, old, plan=Plan(3, 2, (), ""), worked="a").new == 2

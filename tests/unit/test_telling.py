@@ -2,18 +2,19 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.leading import teller
-from controller.status import REPEAT, Board, Status
+from controller.metrics import Metrics
+from controller.status import REPEAT, REPEAT_AT_REST, Board, Status
 from facefleet import keys
 from facefleet.backends import connect
 from facefleet.errors import Unavailable
-from facefleet.model import InstanceState
+from facefleet.model import Depth, Heartbeat, InstanceState, WorkerState
 from facefleet.ports import Backend, Blobs
 from facefleet.settings import LONGEST_TICK, Settings
 from web_tier.app import create_app
@@ -81,6 +82,61 @@ def test_a_controller_is_there_as_long_as_its_status_may_still_be_its_last(
     Board(backend.blobs, 1).tell(status(time.time() - age))
     failing = ready(backend, settings)
     assert ("controller" not in failing) is is_there
+
+
+AT_REST = replace(status(1000.0), depth=Depth(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("told", "rests"),
+    [
+        (AT_REST, True),
+        (replace(AT_REST, instances=AT_REST.instances | {InstanceState.STOPPED: 3}), True),
+        (replace(AT_REST, instances=AT_REST.instances | {InstanceState.STOPPING: 1}), False),
+        (replace(AT_REST, depth=Depth(0, 1)), False),
+        (replace(AT_REST, depth=None), False),
+        (replace(AT_REST, workers=(Heartbeat("w", WorkerState.IDLE, 0, 1.0, 1.0),)), False),
+    ],
+)
+def test_at_rest_less_is_written(settings: Settings, told: Status, *, rests: bool) -> None:
+    blobs = connect(settings).blobs
+    board, metrics = Board(blobs, 1), Metrics(blobs, 1)
+    for second in range(int(REPEAT_AT_REST) + 1):
+        for place in (board, metrics):
+            place.tell(replace(told, at=1000.0 + second))
+        repeat = REPEAT_AT_REST if rests else REPEAT
+        at = 1000.0 + second // repeat * repeat
+        assert shown(blobs)["at"] == at
+        assert f"last_tick_timestamp_seconds {at}".encode() in blobs.get(keys.METRICS)
+
+
+def test_once_it_rests_or_rests_no_more_that_is_written_at_once(settings: Settings) -> None:
+    blobs, up = connect(settings).blobs, replace(AT_REST, depth=Depth(1, 0))
+    board, metrics = Board(blobs, 1), Metrics(blobs, 1)
+    for at, told in enumerate((AT_REST, AT_REST, up, up, AT_REST, AT_REST), 1000):
+        for place in (board, metrics):
+            place.tell(replace(told, at=float(at)))
+        written = {1001: 1000, 1003: 1002, 1005: 1004}.get(at, at)
+        assert shown(blobs)["at"] == written
+        assert f"last_tick_timestamp_seconds {written}.0".encode() in blobs.get(keys.METRICS)
+
+
+@pytest.mark.parametrize(("age", "is_there"), [(REPEAT_AT_REST + 3.0, True), (40.0, False)])
+def test_a_controller_at_rest_is_waited_for_as_long_as_it_says(
+    settings: Settings, age: float, *, is_there: bool
+) -> None:
+    backend, settings = connect(settings), replace(settings, tick=2.0)
+    Board(backend.blobs, 1).tell(replace(AT_REST, at=time.time() - age))
+    assert ("controller" not in ready(backend, settings)) is is_there
+    told = fleet(backend, settings)
+    assert ("last seen" not in told["reason"]) is is_there
+    assert "repeat" not in told and "at" not in told
+
+
+def fleet(backend: Backend, settings: Settings) -> dict[str, Any]:
+    with backend.open_replies() as replies:
+        app = create_app(backend, ReplyRouter(replies, backend.blobs), settings)
+        return dict(app.test_client().get("/v1/fleet").json)
 
 
 def ready(backend: Backend, settings: Settings) -> list[str]:

@@ -150,6 +150,7 @@ def test_settings_come_back_from_a_parameter_whatever_is_in_them(own: dict[str, 
     # White space alone names no type.
     if any(kind.strip() for kind in settings.instance_types.split(",")):
         told = fleet(settings)
+        assert told["Settings"].isascii(), "CloudFormation does not tell the rest again"
         assert Settings.from_env(given_settings(told)) == replace(settings, log_group="facefleet")
 
 

@@ -22,7 +22,7 @@ class Standing:
     """`waiting`: by token, since when; `unprotected`: members that a scale-in may take, whether they work or not.
 
     `leaving`: no members any more, though EC2 may go on to say that they run. `template`: `id` and `version` of what is
-    launched now; empty where a launch configuration says what.
+    launched now; empty where a launch configuration says what, or several templates do.
     """
 
     desired: int
@@ -67,8 +67,11 @@ def as_standing(described: Mapping[str, Any]) -> Standing:
 
 
 def _template(described: Mapping[str, Any]) -> Mapping[str, str]:
-    mixed = described.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
-    told = described.get("LaunchTemplate") or mixed
+    mixed = described.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+    if any("LaunchTemplateSpecification" in one for one in mixed.get("Overrides", ())):
+        # What comes may be of either: each would be replaced for not being of the other.
+        return {}
+    told = described.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification")
     return {"id": told["LaunchTemplateId"], "version": told.get("Version", "$Default")} if told else {}
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import boto3
 import watchtower
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from facefleet import __version__
 from facefleet.backends.aws.faults import code_of
 from facefleet.backends.aws.machine import Ec2Machine
 from facefleet.entry import LAST_WORDS
-from facefleet.errors import ServiceError
 from facefleet.journal import program
 
 log = logging.getLogger(__name__)
@@ -96,7 +95,8 @@ class GroupHandler(watchtower.CloudWatchLogHandler):
         try:
             # CloudWatch wants them in order.
             self._put(f"{self._machine()}/{log_stream_name}", sorted(batch, key=itemgetter("timestamp")))
-        except (BotoCoreError, ClientError, ServiceError) as e:
+        except Exception as e:
+            # Whatever it is: without this thread, no line would be sent any more, and nobody told.
             if not self._lost:
                 log.warning("log lines do not reach CloudWatch, and stay in the journal: %s", e)
             self._lost += len(batch)

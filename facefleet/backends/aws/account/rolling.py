@@ -117,7 +117,7 @@ class Waits:
 
     def wait(self, action: Action) -> None:
         """Raises `Overdue` if that was long enough."""
-        if False:
+        if self._waited[action.stage] >= self._pace.patience:
             raise Overdue(
                 f"{action.stage}: not within {self._pace.patience:.0f} s until {action.why}"
                 f"{f' ({action.subject})' if action.subject else ''}"

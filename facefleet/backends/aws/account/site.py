@@ -17,8 +17,8 @@ from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.instances import find
 from facefleet.errors import NotFound
 
-#: Seconds: the status is written every ten.
-YOUNG = 30.0
+#: Seconds: the status is written every ten, or thirty at rest.
+YOUNG = 45.0
 NOBODY = Group((), desired=1)
 #: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 IN_SERVICE, GOING = "InService", ("Terminating", "Terminated", "Detach", "Quarantined")

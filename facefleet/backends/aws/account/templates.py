@@ -187,7 +187,9 @@ def settings_text(settings: Settings, options: Options, *, region: str) -> str:
     if settings.subnets:
         raise BadSettings("FACEFLEET_SUBNETS cannot be set for a deployment, which has a network of its own: unset it")
     own = {REGION: region, "FACEFLEET_BACKEND": "aws", "FACEFLEET_LOG_GROUP": log_group(options.name, settings)}
-    text = json.dumps(given(settings) | own, sort_keys=True, ensure_ascii=False)[1:-1]
+    # In ASCII: CloudFormation tells question marks for all else when a parameter is read again.
+    # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814
+    text = json.dumps(given(settings) | own, sort_keys=True)[1:-1]
     if len(text.encode()) > MOST_PARAMETER_BYTES:
         raise BadSettings(
             f"the settings are {len(text.encode())} bytes together, and CloudFormation takes {MOST_PARAMETER_BYTES}: "

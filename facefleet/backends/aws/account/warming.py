@@ -24,16 +24,18 @@ def await_warm(
     *,
     patience: float = PATIENCE,
 ) -> int:
-    """Returns once so many wait as the settings want; raises `Unavailable` where they do not come."""
+    """Returns once as many wait as the settings want; raises `Unavailable` where they do not come."""
     templates, count = Templates(clients.ec2), 0
+    # The controller counts those that always run among those to have: they never stop.
+    wanted = max(0, settings.warm_least - settings.min_instances)
     for _ in looks(patience):
         count = warm(clients, settings, template, templates)
         reason = reason_of(clients, settings)
         tell(count, reason)
-        if count >= settings.warm_least:
+        if count >= wanted:
             return count
     raise Unavailable(
-        f"{count} of {settings.warm_least} instances wait, stopped, after {patience:.0f} s ({reason}): the controller "
+        f"{count} of {wanted} instances wait, stopped, after {patience:.0f} s ({reason}): the controller "
         "goes on; `facefleet status` and its log tell why"
     )
 
