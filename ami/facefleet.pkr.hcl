@@ -138,6 +138,8 @@ build {
 
   provisioner "shell" {
     inline = [
+      # It lets SSH in before it has written where apt finds packages.
+      "! command -v cloud-init >/dev/null || timeout 300 cloud-init status --wait >/dev/null || :",
       "mkdir /tmp/facefleet",
       "tar -xzf /tmp/facefleet.tar.gz -C /tmp/facefleet",
       "sudo env ${join(" ", var.environment)} /tmp/facefleet/ami/install.sh ${var.tuned_dlib ? "--tuned-dlib " : ""}image",

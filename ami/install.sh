@@ -26,8 +26,9 @@ packages() {
   done
   [ -n "$missing" ] || return 0
   apt-get update -qq
+  # Debian's own daily update may be at it just now.
   # shellcheck disable=SC2086 # one word for each
-  apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $missing >/dev/null
 }
 
 # The release that vendor/dlib stands in for, from its source.
@@ -83,8 +84,11 @@ if [ "$1" = image ]; then
 fi
 "$here/../systemd/install.sh" "$@"
 [ -z "$tuned" ] || tune_dlib
-# Here and once, not by each worker at its start.
-[ -e "$home/models" ] || "$home/bin/python" -m facefleet.recognition.convert "$home/models"
+# Here and once, not by each worker at its start. Beside, then renamed: what was not finished is made again.
+if [ ! -e "$home/models" ]; then
+  "$home/bin/python" -m facefleet.recognition.convert "$home/models.part"
+  mv "$home/models.part" "$home/models"
+fi
 "$home/bin/python" -m compileall -q "$home/lib" >/dev/null || :
 update_by_itself
 [ "$1" != image ] || clean_up

@@ -3,7 +3,7 @@
 # time. The archive is the project's, as `git archive` makes it, where the instance's role may read it.
 set -eu
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends awscli >/dev/null
+apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends awscli >/dev/null
 aws s3 cp s3://EXAMPLE-BUCKET/facefleet.tar.gz /tmp/facefleet.tar.gz
 mkdir /tmp/facefleet
 tar -xzf /tmp/facefleet.tar.gz -C /tmp/facefleet

@@ -124,7 +124,7 @@ def _fleet_status(blobs: Blobs, settings: Settings) -> Json:
         reason = "no controller has looked yet: start one with python -m controller"
         return {"instances": nothing, "desired": 0, "max": settings.instances_at_most, "reason": reason, "workers": []}
     age = time.time() - status.pop("at")
-    if age > stale_after(settings, STATUS_REPEATED):
+    if age > stale_after(settings, status.pop("repeat", STATUS_REPEATED)):
         status["reason"] = f"the controller was last seen {age:.0f} s ago: is it running?"
     return status
 
