@@ -161,8 +161,10 @@ def _ended(sight: Sight, warm_least: int) -> tuple[str, ...]:
     if not sight.is_proven:
         return ()
     stopped = sorted((one for one in sight.stale if one.state is STOPPED), key=lambda one: (one.since, one.id))
-    # One that is on its way to rest cannot be started for half a minute.
-    standing = sum(one.id in sight.worked - sight.spare and one.state in (RUNNING, STOPPED) for one in sight.fresh)
+    # One that is on its way to rest cannot be started for half a minute. One that rests can, also if somebody stopped
+    # it before it ever came to work: no other is made in its place.
+    working = sum(one.id in sight.worked - sight.spare and one.state is RUNNING for one in sight.fresh)
+    standing = working + sum(one.state is STOPPED for one in sight.fresh)
     count = len(stopped) - max(0, warm_least - standing)
     return tuple(one.id for one in stopped[: max(0, min(count, ENDED_AT_ONCE))])
 

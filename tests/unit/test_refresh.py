@@ -55,6 +55,14 @@ def test_a_stale_pool_is_ended_once_one_fresh_instance_has_come_to_work() -> Non
     assert place.cloud.wrongs == []
 
 
+def test_a_fresh_instance_that_was_stopped_before_it_came_to_work_keeps_no_stale_one_in_the_pool() -> None:
+    """As somebody does it in the console, or a machine that is switched off in the middle of its first boot."""
+    stopped = [an_instance("a", STOPPED), an_instance("b", STOPPED)]
+    sight = Sight((*stopped, an_instance("old", STOPPED, stale=True)), worked=frozenset("a"))
+    done = upkeep(sight, Plan(0, 0, (), ""), CALM, TERMS, 2, may_try=True)
+    assert (done.end, done.make) == (("old",), 0)
+
+
 def test_a_stale_pool_serves_while_nobody_knows_whether_what_is_new_works() -> None:
     place = a_pool()
     place.cloud.upgrade(works=False)
