@@ -106,6 +106,6 @@ def _next_steps(done: Mapping[str, Any]) -> Iterator[str]:
     if "domain" in done:
         yield f"Its name must lead there: an A record of {done['domain']} with {done['address']}"
     else:
-        yield "It signs its certificate itself: --save-root root.crt gives what clients must trust (REQUESTS_CA_BUNDLE)"
+        yield "It signs its certificate itself: --save-root root.crt gives what clients must trust (CURL_CA_BUNDLE)"
     yield f"Its key: {done['key']}" if "key" in done else f"Its key: {KEY.format(secret=done['secret'])}"
     yield f"Then: export FACEFLEET_URL={done['url']} FACEFLEET_API_KEY=…; facefleet enrol people/; facefleet status"

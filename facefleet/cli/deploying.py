@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -70,7 +71,11 @@ class Deploying:
         return Way(tries=before is not None and before.parameters["Image"] != self.wish.options.image)
 
     def ask(self, proof: str) -> str:
-        return self.public.trouble(proof)
+        trouble, domain = self.public.trouble(proof), self.wish.options.domain
+        if not (trouble and domain):
+            return trouble
+        # Nobody can know it before the first deployment has made it.
+        return f"{trouble}; {domain} must lead to {self.account.outputs()['Address']}, by an A record"
 
     @cached_property
     def public(self) -> Public:
@@ -78,7 +83,7 @@ class Deploying:
 
     def root(self) -> Path | None:
         """What to trust; None where everybody's certificates will do. Raises `Unavailable` where there is none yet."""
-        if self.wish.options.domain or self.choices.url:
+        if self.wish.options.domain or is_elsewhere(self.choices.url, self.account.outputs()):
             return None
         if self._root is None:
             file = self.folder / "root.crt"
@@ -94,7 +99,13 @@ def told_by(account: Account, choices: Choices) -> tuple[Mapping[str, str], Mapp
 
 
 def url_of(account: Account, choices: Choices) -> str:
-    return f"{(choices.url or account.outputs()['Url']).rstrip('/')}/"
+    told = account.outputs()
+    return f"{(choices.url if is_elsewhere(choices.url, told) else told['Url']).rstrip('/')}/"
+
+
+def is_elsewhere(url: str, told: Mapping[str, str]) -> bool:
+    """Whether it leads past the deployment's own address, which whoever uses the service has set as FACEFLEET_URL."""
+    return bool(url) and urlsplit(url).hostname not in (told["Address"], urlsplit(told["Url"]).hostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +131,14 @@ def bring(account: Account, wish: Wish, choices: Choices) -> dict[str, Any]:
     check_account(account, wish)
     with TemporaryDirectory() as folder:
         deploying = Deploying(account, wish, choices, Path(folder))
-        plan = _plan(deploying)
+        plan, is_agreed = _plan(deploying), False
         try:
             is_agreed = _is_agreed(plan, choices)
-            if is_agreed:
-                _carry_out(deploying, plan)
         finally:
-            # Executed, it is gone, and this does nothing.
-            account.store.drop(plan.store)
+            if not is_agreed:
+                account.store.drop(plan.store)
+        if is_agreed:
+            _carry_out(deploying, plan)
     return {**plan.as_json(), "done": is_agreed and not plan.is_fine}
 
 
@@ -138,7 +149,10 @@ def _plan(deploying: Deploying) -> Plan:
     # Made anew when it is its turn: what the other stack tells may be new then.
     account.fleet.drop(fleet)
     deploying.site.note(fits=fleet.verb is Verb.FINE)
-    machines = decide(deploying.site.look(), deploying.way)
+    world = deploying.site.look()
+    machines = decide(world, deploying.way)
+    if world.is_rolled:
+        deploying.site.before = None
     cost = estimate(wish.settings, wish.options, region=account.region)
     return Plan(account.plan_store(wish), fleet, machines, cost)
 

@@ -45,7 +45,7 @@ def destroy(*, name: str, people: bool, yes: bool, dry_run: bool, as_json: bool)
         show_steps(steps)
     done = () if dry_run else _chosen(steps, settings, yes=yes, people=people)
     carry_out(done, quiet=as_json)
-    left = leftovers(account, everything=people or done == steps) if done else ()
+    left = () if dry_run else leftovers(account, everything=people or done == steps)
     if as_json:
         told = {"steps": [report(step, did=step in done) for step in steps], "left": list(left)}
         click.echo(json.dumps(told))
@@ -67,7 +67,7 @@ def _chosen(steps: Sequence[Step], settings: Settings, *, yes: bool, people: boo
 
 
 def _in_short(steps: Sequence[Step], done: Sequence[Step], left: Sequence[str], *, dry_run: bool) -> str:
-    if not steps:
+    if not (steps or left):
         return "there is nothing to remove"
     if dry_run:
         return f"{len(steps)} to do; nothing was done"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,9 +52,10 @@ class Deployed:
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "facefleet.cli", *args]
 
-    def cli(self, *args: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def cli(self, *args: str, stdin: str = "", **env: str) -> "subprocess.CompletedProcess[str]":
+        env = self.env | env
         return subprocess.run(
-            self.command(*args), env=self.env, input=stdin, capture_output=True, text=True, timeout=2 * PATIENCE
+            self.command(*args), env=env, input=stdin, capture_output=True, text=True, timeout=2 * PATIENCE
         )
 
     def told(self, *args: str) -> dict[str, Any]:
@@ -63,16 +64,16 @@ class Deployed:
         assert run.returncode == 0, run.stderr
         return dict(json.loads(run.stdout))
 
-    def killed(self, *args: str, after: float) -> bool:
-        """Runs it, and kills it after so many seconds; whether it had not ended by itself."""
+    def killed(self, *args: str, once: Callable[[], object]) -> None:
+        """Runs it, and kills it in the middle: as soon as that is seen."""
         process = subprocess.Popen(
             self.command(*args), env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        return process.wait(PATIENCE) == -signal.SIGKILL
+            until(lambda: once() or process.poll() is not None, seconds=2 * PATIENCE)
+        finally:
+            process.kill()
+        assert process.wait(PATIENCE) == -signal.SIGKILL, "it had ended by itself"
 
     def client(self, service: str) -> Any:
         name = service.upper().replace("AUTOSCALING", "AUTO_SCALING").replace("LOGS", "CLOUDWATCH_LOGS")
@@ -81,6 +82,15 @@ class Deployed:
         return boto3.client(
             service, endpoint_url=self.account.env[f"AWS_ENDPOINT_URL_{name}"], region_name=emulators.REGION, **keys
         )
+
+    def image(self) -> str:
+        """What the stack says that machines are made from."""
+        (stack,) = self.client("cloudformation").describe_stacks(StackName="facefleet-fleet")["Stacks"]
+        return next(one["ParameterValue"] for one in stack["Parameters"] if one["ParameterKey"] == "Image")
+
+    def web_tiers(self) -> int:
+        groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["facefleet-web"])
+        return len(groups["AutoScalingGroups"][0]["Instances"])
 
     def machines(self, *states: str) -> dict[str, str]:
         """Images of our instances in these states, by their ids."""

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facefleet.backends.aws.account import rolling
 from facefleet.backends.aws.account.rolling import Overdue, Pace, TakenBack, roll
 from facefleet.backends.aws.account.rollout import Action, Canary, Group, Machine, Verb, Way, World
-from facefleet.errors import ServiceError, Throttled, Unavailable
+from facefleet.backends.aws.account.stack_told import Unchanged
+from facefleet.backends.aws.faults import Expired
+from facefleet.errors import Conflict, ServiceError, Throttled, Unavailable
 
 PATIENCE = 60.0
 OLD, NEW = 1, 2
@@ -37,6 +40,8 @@ class Cloud:
     works: set[int] = field(default_factory=lambda: {OLD, NEW})
     mute: set[int] = field(default_factory=set)
     takes_updates: bool = True
+    #: What the first calls that update are answered with.
+    refusals: list[ServiceError] = field(default_factory=list)
     now: float = 0.0
     made: int = 0
     version: int = OLD
@@ -146,8 +151,10 @@ class Site:
         self.cloud.canary_since = None
 
     def update(self, _: Action) -> None:
+        if self.cloud.refusals:
+            raise self.cloud.refusals.pop()
         if not self.cloud.takes_updates and self.wanted == NEW:
-            raise Unavailable("the stack was not changed")
+            raise Unchanged("the stack was not changed")
         self.cloud.version = self.wanted
 
     def set_default(self, _: Action) -> None:
@@ -234,9 +241,33 @@ def test_an_update_that_the_stack_does_not_take_is_told_at_once() -> None:
     assert versions(cloud) == all_of(OLD) and cloud.now < PATIENCE
 
 
+def test_an_update_that_somebody_else_is_in_the_way_of_is_tried_again() -> None:
+    cloud = Cloud(refusals=[Unavailable("somebody else changes it")])
+    run(Site(cloud, NEW, OLD))
+    assert versions(cloud) == all_of(NEW)
+
+
+@pytest.mark.parametrize("refusal", [Expired("no longer good"), Conflict("somebody else's")], ids=["expired", "theirs"])
+def test_where_no_way_back_could_be_gone_or_it_is_somebody_elses_it_ends_at_once(refusal: ServiceError) -> None:
+    cloud = Cloud(refusals=[refusal])
+    began = cloud.now
+    with pytest.raises(type(refusal)):
+        run(site := Site(cloud, NEW, OLD), Way())
+    assert site.wanted == NEW and cloud.now == began, "it neither waits nor goes back"
+
+
 def test_without_anything_before_there_is_no_way_back() -> None:
     with pytest.raises(Overdue, match="the controller: not within 60 s until it leads"):
         run(Site(Cloud(works=set(), version=NEW, default=NEW), NEW, None), Way())
+
+
+def test_the_way_back_takes_its_time_however_short_the_patience_with_what_is_new() -> None:
+    cloud = Cloud(works={OLD})
+    cloud.sleep(5.0)
+    site = Site(cloud, NEW, OLD, {3: ("controller", 0)})
+    with pytest.raises(TakenBack, match="not within 1 s"):
+        roll(site, Way(), pace=Pace(1.0, lambda: cloud.now, cloud.sleep))
+    assert versions(cloud) == all_of(OLD)
 
 
 def test_where_the_way_back_fails_too_both_reasons_are_told() -> None:
@@ -271,7 +302,7 @@ def test_whatever_dies_when_it_ends_with_machines_that_answer(
             site = replace(site, wanted=NEW, before=OLD, deeds=[], have_had=frozenset())
         except ServiceError:
             break
-    assert cloud.now < 40 * PATIENCE
+    assert cloud.now < 40 * rolling.PATIENCE
     run(Site(cloud, NEW if new_works and site.wanted == NEW else OLD, None), Way(back=not new_works))
     settled = NEW if new_works and site.wanted == NEW else OLD
     assert versions(cloud) == all_of(settled)

@@ -42,6 +42,7 @@ def controller(*machines: Machine, desired: int) -> World:
         (replace(DONE, stack_fits=False, canary=Canary.WORKS), TRYING, Verb.UPDATE, ""),
         (replace(DONE, canary=Canary.WORKS), TRYING, Verb.END_CANARY, ""),
         (replace(DONE, canary=Canary.COMING), BACK, Verb.END_CANARY, ""),
+        (replace(DONE, canary=Canary.LOST), BACK, Verb.END_CANARY, ""),
         (replace(DONE, default_fits=False), FORWARD, Verb.SET_DEFAULT, ""),
         # The controller: the new one stands by, the old one goes, the new one leads.
         (controller(OLD, desired=1), FORWARD, Verb.GROW, ""),
@@ -78,6 +79,21 @@ def controller(*machines: Machine, desired: int) -> World:
 def test_the_next_step(world: World, way: Way, verb: Verb, subject: str) -> None:
     action = decide(world, way)
     assert (action.verb, action.subject) == (verb, subject)
+
+
+@pytest.mark.parametrize(
+    ("world", "is_rolled"),
+    [
+        (DONE, True),
+        (replace(DONE, trouble="no answer", leads=False), True),
+        (replace(DONE, stack_fits=False), False),
+        (replace(DONE, default_fits=False), False),
+        (controller(OLD, NEW, desired=2), False),
+        (web(OLD, NEW, desired=2), False),
+    ],
+)
+def test_it_is_known_whether_anything_is_left_of_before(world: World, is_rolled: bool) -> None:
+    assert world.is_rolled is is_rolled
 
 
 def test_the_controller_rolls_before_the_web_tier() -> None:

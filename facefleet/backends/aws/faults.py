@@ -27,6 +27,12 @@ class PurgedAlready(Unavailable):
     code = "purged_already"
 
 
+class Expired(Unavailable):
+    """The credentials were good, and are no more: sign in again, or have the role's renewed."""
+
+    code = "expired"
+
+
 #: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html, and each service's own page.
 MEANINGS: dict[type[ServiceError], frozenset[str]] = {
     NotFound: frozenset(
@@ -76,6 +82,7 @@ MEANINGS: dict[type[ServiceError], frozenset[str]] = {
     PurgedAlready: frozenset({"AWS.SimpleQueueService.PurgeQueueInProgress", "PurgeQueueInProgress"}),
     TooLarge: frozenset({"EntityTooLarge"}),
     TooSoon: frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"}),
+    Expired: frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"}),
     Invalid: frozenset(
         {
             "AWS.SimpleQueueService.MessageNotInflight",

@@ -26,15 +26,9 @@ from facefleet.errors import BadSettings, NotFound, Unavailable
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
 UNNAMED_REGION = "us-east-1"
 #: What S3 calls it when nothing was set; everything else that goes wrong is an error.
-UNSET = frozenset(
-    {
-        "NoSuchBucketPolicy",
-        "NoSuchLifecycleConfiguration",
-        "NoSuchPublicAccessBlockConfiguration",
-        "OwnershipControlsNotFoundError",
-        "NoSuchTagSet",
-        "ServerSideEncryptionConfigurationNotFoundError",
-    }
+UNSET = (
+    *("NoSuchBucketPolicy", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration", "NoSuchTagSet"),
+    *("OwnershipControlsNotFoundError", "ServerSideEncryptionConfigurationNotFoundError"),
 )
 PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 ACCESS, OWNERSHIP, ENCRYPTION = "public access", "ownership", "encryption"

@@ -12,6 +12,8 @@ from facefleet.backends.aws.faults import translated
 #: Whose canary it is. It has no tag of the fleet: the controller neither counts nor retires it.
 CANARY = "facefleet:canary"
 HERE = ("pending", "running")
+#: By itself, or by somebody who came upon it; its disk is paid for.
+HALTED = ("stopping", "stopped")
 
 
 @dataclass
@@ -28,7 +30,8 @@ class Canaries:
         """How far the one from this image has come."""
         states = {one["InstanceId"]: (one["State"]["Name"], one["ImageId"]) for one in self._described()}
         living = {id: its for id, (state, its) in states.items() if state in HERE}
-        if any(its != image for its in living.values()):
+        has_halted = any(state in HALTED for state, _ in states.values())
+        if any(its != image for its in living.values()) or (has_halted and not self._launched):
             return Canary.OTHER
         if any(self._works(id) for id in living):
             return Canary.WORKS
@@ -59,7 +62,9 @@ class Canaries:
 
     def end(self) -> None:
         """It finishes the image in hand, as every worker does."""
-        if ids := [one["InstanceId"] for one in self._described() if one["State"]["Name"] in HERE]:
+        states = {one["InstanceId"]: one["State"]["Name"] for one in self._described()}
+        unlisted = [id for id in self._launched if id not in states]
+        if ids := [id for id, state in states.items() if state in HERE + HALTED] + unlisted:
             with translated("ending the worker that tried the image"):
                 self.clients.ec2.terminate_instances(InstanceIds=ids)
         self._launched.clear()

@@ -9,7 +9,8 @@ from typing import Any
 from facefleet.backends.aws.account.callers import caller_of
 from facefleet.backends.aws.account.site import Wanted
 from facefleet.backends.aws.account.stack_told import Planned, Standing
-from facefleet.backends.aws.account.stacks import NEVER_STOOD, Stack, Tell
+from facefleet.backends.aws.account.stack_watch import Tell
+from facefleet.backends.aws.account.stacks import NEVER_STOOD, Stack
 from facefleet.backends.aws.account.templates import (
     FLEET,
     STORE,

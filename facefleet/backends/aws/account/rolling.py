@@ -9,7 +9,9 @@ from typing import Protocol
 
 from facefleet.backends.aws.account.looks import FIRST_PAUSE, GROWTH, LONGEST_PAUSE
 from facefleet.backends.aws.account.rollout import Action, Stage, Verb, Way, World, decide
-from facefleet.errors import ServiceError, Unavailable
+from facefleet.backends.aws.account.stack_told import Unchanged
+from facefleet.backends.aws.faults import Expired
+from facefleet.errors import Conflict, ServiceError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,9 @@ def roll(site: Site, way: Way, *, pace: Pace = Pace(), tell: Tell = lambda _: No
     """Returns once all machines are as wanted, and answer; raises `TakenBack` where they are as before instead."""
     try:
         _go(site, way, pace, tell)
+    except (Conflict, Expired):
+        # Somebody else's to go on with, or nothing that could be done: the same command again goes on where this ends.
+        raise
     except ServiceError as e:
         if way.back or not (how := site.turn_back()):
             raise
@@ -69,7 +74,8 @@ def roll(site: Site, way: Way, *, pace: Pace = Pace(), tell: Tell = lambda _: No
 
 def _go_back(site: Site, why: ServiceError, how: str, pace: Pace, tell: Tell) -> None:
     try:
-        _go(site, Way(back=True), pace, tell)
+        # Whoever wants to know soon that what is new does not work has no reason to give the way back up as soon.
+        _go(site, Way(back=True), replace(pace, patience=max(pace.patience, PATIENCE)), tell)
     except ServiceError as e:
         raise Unavailable(f"{why}. And the way back did not come to its end ({e}): go on with {how}") from e
 
@@ -89,6 +95,8 @@ def _go(site: Site, way: Way, pace: Pace, tell: Tell) -> None:
 def _next(site: Site, way: Way) -> Action:
     try:
         return decide(site.look(), way)
+    except Expired:
+        raise
     except Unavailable as e:
         return Action(Verb.WAIT, Stage.END, why=f"AWS can be asked again ({e})")
 
@@ -97,10 +105,10 @@ def _done(site: Site, action: Action) -> Action:
     """The action; or a wait, where it could not be done now and may be soon, as while a group is about another."""
     try:
         site.do(action)
+    except (Expired, Unchanged):
+        # The latter was taken back, and would be again.
+        raise
     except Unavailable as e:
-        if action.verb is Verb.UPDATE:
-            # It was taken back, and would be again.
-            raise
         return replace(action, verb=Verb.WAIT, why=f"that can be done ({e})")
     return action
 

@@ -94,6 +94,12 @@ class World:
     leads: bool = False
     trouble: str = "not asked"
 
+    @property
+    def is_rolled(self) -> bool:
+        """Nothing is left of before, so that nobody is about it: what is wrong now, no way back would mend."""
+        stale = (*self.controllers.stale, *self.webs.stale)
+        return self.stack_fits and self.default_fits and not stale
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -154,7 +160,7 @@ def _update(world: World, _: Way) -> Action | None:
 
 
 def _tidy(world: World, _: Way) -> Action | None:
-    if world.canary in (Canary.NONE, Canary.LOST):
+    if world.canary is Canary.NONE:
         return None
     return Action(Verb.END_CANARY, Stage.CANARY)
 

@@ -1,24 +1,22 @@
 """A deployment on the account, as a roll sees and changes it: a stack, two groups of one machine, an address."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from facefleet import keys
 from facefleet.backends.aws.account.canaries import Canaries
 from facefleet.backends.aws.account.launching import VERSION, Templates
+from facefleet.backends.aws.account.leads import Leads
 from facefleet.backends.aws.account.resources import Verb as Planned
 from facefleet.backends.aws.account.rollout import Action, Canary, Group, Machine, Verb, World
-from facefleet.backends.aws.account.stacks import Stack, Tell
+from facefleet.backends.aws.account.stack_watch import Tell
+from facefleet.backends.aws.account.stacks import Stack
 from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.instances import find
-from facefleet.errors import NotFound
+from facefleet.errors import Conflict, NotFound
 
-#: Seconds: the status is written every ten, or thirty at rest.
-YOUNG = 45.0
 NOBODY = Group((), desired=1)
 #: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 IN_SERVICE, GOING = "InService", ("Terminating", "Terminated", "Detach", "Quarantined")
@@ -30,15 +28,6 @@ class Wanted:
 
     template: str
     parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A controller's word: which leader's, when by S3's clock, and how many seconds ago."""
-
-    epoch: int = 0
-    told_at: float = 0.0
-    age: float = float("inf")
 
 
 @dataclass
@@ -60,10 +49,11 @@ class AwsSite:
     _has_changed: bool = False
     _proved: str = ""
     _have_had: frozenset[str] = frozenset()
-    _before: Told | None = None
+    _agreed: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         self._templates = Templates(self.clients.ec2)
+        self._leads = Leads(self.clients.s3, self.state_bucket)
 
     def note(self, *, fits: bool) -> None:
         """Somebody has just planned the stack: it is as wanted, or not."""
@@ -75,13 +65,15 @@ class AwsSite:
         standing = self.stack.found()
         if standing is None:
             return World(False, True, NOBODY, NOBODY)
-        told = standing.outputs
+        told, fits = standing.outputs, self._as_wanted()
         if "WebGroup" not in told:
-            return World(self._as_wanted(), True, NOBODY, NOBODY)
+            return World(fits, True, NOBODY, NOBODY)
+        if fits:
+            self._refuse_another(standing.parameters)
         webs, controllers = self._group(told, "Web"), self._group(told, "Controller")
         address = self._holder(told["AllocationId"])
         return World(
-            self._as_wanted(),
+            fits,
             self._templates.default_fits(told["WorkerTemplate"]),
             controllers,
             webs,
@@ -89,7 +81,7 @@ class AwsSite:
             address=address,
             have_had=self._seen_with(address),
             stands_by=self._stands_by(controllers),
-            leads=self._leads(controllers),
+            leads=self._leads.now(controllers, has_changed=self._has_changed),
             trouble=self._trouble(webs, address),
         )
 
@@ -99,6 +91,15 @@ class AwsSite:
             self.stack.drop(planned)
             self._fits = planned.verb is Planned.FINE
         return self._fits
+
+    def _refuse_another(self, parameters: Mapping[str, str]) -> None:
+        """Raises `Conflict` where the stack was as wanted, and somebody has changed it since."""
+        self._agreed = self._agreed or parameters
+        if parameters != self._agreed:
+            raise Conflict(
+                f"somebody else changed the stack {self.stack.name} in the middle of this, and goes on with it: see "
+                "what they want, and try again once they are done"
+            )
 
     def _group(self, told: Mapping[str, str], tier: str) -> Group:
         name, template = told[f"{tier}Group"], told[f"{tier}Template"]
@@ -143,33 +144,13 @@ class AwsSite:
         # S3 tells whole seconds.
         return bool(found["LastModified"].timestamp() >= int(controllers.fresh[0].launched_at))
 
-    def _leads(self, controllers: Group) -> bool:
-        """Whether the one controller that there is told a status: one of another epoch, or told since there is but one.
-
-        Where nothing was changed, one that is young enough, by S3's own clock.
-        """
-        status = self._status()
-        is_one = len(controllers.machines) == 1 and bool(controllers.fresh) and controllers.fresh[0].is_up
-        if not is_one or self._before is None:
-            self._before = status
-        is_young = status.age < YOUNG and not self._has_changed
-        return is_one and (is_young or status.epoch > self._before.epoch or status.told_at > self._before.told_at)
-
-    def _status(self) -> Told:
-        try:
-            with translated("looking who leads"):
-                found = self.clients.s3.get_object(Bucket=self.state_bucket, Key=keys.FLEET_STATUS)
-                body = json.loads(found["Body"].read())
-        except NotFound:
-            return Told()
-        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return Told(body["epoch"], found["LastModified"].timestamp(), (now - found["LastModified"]).total_seconds())
-
     def _trouble(self, webs: Group, address: str) -> str:
         holder = webs.holder(address)
         if holder is None or not (holder.fits and holder.is_up):
             return "not asked"
-        trouble = self.ask(holder.id if self._has_changed and self._proved != holder.id else "")
+        # Two of them: somebody began with it, and nobody knows whether this one has answered anything.
+        is_new = self._has_changed or len(webs.machines) > 1
+        trouble = self.ask(holder.id if is_new and self._proved != holder.id else "")
         if not trouble:
             self._proved = holder.id
         return trouble
@@ -196,7 +177,7 @@ class AwsSite:
         image = self.before.parameters["Image"]
         how = "the settings from before" if image == self.wanted.parameters["Image"] else f"--image {image}"
         self.wanted, self.before = self.before, None
-        self._fits, self._proved = None, ""
+        self._fits, self._agreed, self._proved = None, None, ""
         return how
 
     def _told(self, output: str) -> str:

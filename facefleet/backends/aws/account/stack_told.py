@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from facefleet.backends.aws.account.resources import Verb
+from facefleet.errors import Unavailable
 
 #: What must not be made anew, since what is in it would be lost.
 HOLDING = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SecretsManager::Secret")
 VERBS = {"Add": Verb.MAKE, "Modify": Verb.CHANGE, "Remove": Verb.REMOVE}
+
+
+class Unchanged(Unavailable):
+    """CloudFormation tried a change, could not do it, and took it back: the same again fails again."""
+
+    code = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,19 +14,18 @@ from facefleet.backends.aws.account.stack_told import (
     Event,
     Planned,
     Standing,
+    Unchanged,
     as_change,
-    as_event,
     as_standing,
     as_text,
     first_reason,
     is_moving,
     losing,
 )
+from facefleet.backends.aws.account.stack_watch import Tell, Watch
 from facefleet.backends.aws.faults import code_of, translated
-from facefleet.errors import BadSettings, Unavailable
+from facefleet.errors import BadSettings, ServiceError, Unavailable
 
-#: Seconds that a stack may take: a table or a gateway takes minutes, and a machine whose shutdown drains some more.
-PATIENCE = 1800.0
 #: Seconds until CloudFormation has compared.
 COMPARED_WITHIN = 300.0
 #: Made, and never executed: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Stack.html
@@ -34,13 +33,16 @@ REVIEW, GONE = "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"
 #: A first try that failed: nothing of it can be changed, and nothing of it is left that holds anything.
 NEVER_STOOD = frozenset({"ROLLBACK_COMPLETE", "CREATE_FAILED"})
 GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
-#: Its last change was taken back: it stands as it was before.
-TAKEN_BACK = frozenset({"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"})
 STUCK = {
     "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name {name}",
     "ROLLBACK_FAILED": "aws cloudformation delete-stack --stack-name {name}",
-    "DELETE_FAILED": "facefleet destroy",
+    "DELETE_FAILED": "facefleet destroy --name {deployment}",
 }
+#: What was planned is no more, or CloudFormation is about another plan.
+#: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ExecuteChangeSet.html
+OVERTAKEN = ("ChangeSetNotFound", "InvalidChangeSetStatus")
+#: A resource that was rolled back or removed: another of its name is not the stack's.
+NOT_THERE = ("CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED")
 #: CloudFormation's words for "all is as it should be": it calls that a failure.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 #: What our plans' names begin with, and the seconds after which nobody is asked about one any more.
@@ -48,7 +50,10 @@ PLAN, OLD_PLAN = "facefleet-", 3600.0
 CAPABILITIES = ["CAPABILITY_IAM"]
 
 
-Tell = Callable[[Event], object]
+class Stuck(ServiceError):
+    """The stack cannot be changed before somebody has helped it: the words say how."""
+
+    code = "stuck"
 
 
 class Stack:
@@ -77,7 +82,9 @@ class Stack:
         """As it stands once nothing is under way, whoever began that."""
         standing = self.found()
         if standing is not None and is_moving(standing):
-            standing = self._watch(standing.id, tell, self._ids_of_events())
+            id = standing.id
+            # That it moves was seen: its last event may be told already.
+            standing = Watch(self._calls, id).await_rest(lambda: self._seen(id), tell, has_begun=True)
         return standing
 
     def is_there(self) -> bool:
@@ -85,13 +92,14 @@ class Stack:
         return self._seen() is not None
 
     def members(self) -> dict[str, str]:
-        """The kind of each resource by its own name, a bucket's say; empty where there is no stack."""
+        """The kind of each resource that it has, by its own name, a bucket's say; empty where there is no stack."""
         standing = self._seen()
         if standing is None:
             return {}
         with translated(f"looking what is in the stack {self.name}"):
             told = self._calls.describe_stack_resources(StackName=self.name)["StackResources"]
-        return {one["PhysicalResourceId"]: one["ResourceType"] for one in told if one.get("PhysicalResourceId")}
+        there = (one for one in told if one.get("ResourceStatus") not in NOT_THERE and one.get("PhysicalResourceId"))
+        return {one["PhysicalResourceId"]: one["ResourceType"] for one in there}
 
     def template(self) -> str:
         """As it was submitted last."""
@@ -106,10 +114,8 @@ class Stack:
         """
         standing = self.settled()
         if standing is not None and standing.status in STUCK:
-            raise Unavailable(
-                f"the stack {self.name} is stuck ({standing.status}: {standing.reason}): "
-                f"{STUCK[standing.status].format(name=self.name)}, then try again"
-            )
+            how = STUCK[standing.status].format(name=self.name, deployment=self.name.rpartition("-")[0])
+            raise Stuck(f"the stack {self.name} is stuck ({standing.status}: {standing.reason}): {how}, then try again")
         self._forget_plans()
         if standing is not None and standing.status in NEVER_STOOD:
             self.remove()
@@ -179,14 +185,14 @@ class Stack:
         with translated(f"forgetting the plan of the stack {self.name}"):
             self._calls.delete_change_set(ChangeSetName=planned.change_set, StackName=self.name)
             standing = self._seen()
-            if standing is not None and standing.status == REVIEW:
+            if standing is None or standing.status != REVIEW:
+                return
+            # Somebody else may be asked about theirs.
+            if not self._calls.list_change_sets(StackName=self.name)["Summaries"]:
                 self._calls.delete_stack(StackName=self.name)
 
     def carry_out(self, planned: Planned, tell: Tell = lambda _: None) -> Standing:
-        """The stack as planned; raises `Unavailable` with the first reason where that failed, and was taken back."""
-        before = self._ids_of_events()
-        with translated(f"changing the stack {self.name}"):
-            self._calls.execute_change_set(ChangeSetName=planned.change_set, StackName=self.name)
+        """The stack as planned; raises `Unchanged` with the first reason where that failed, and was taken back."""
         failures: list[Event] = []
 
         def heed(event: Event) -> None:
@@ -194,17 +200,36 @@ class Stack:
                 failures.append(event)
             tell(event)
 
-        standing = self._watch(self.name, heed, before)
+        watch = Watch(self._calls, self.name)
+        self._execute(planned)
+        standing = watch.await_rest(self._seen, heed)
         if standing is None or standing.status not in GOOD:
-            raise Unavailable(f"the stack {self.name} was not changed: {first_reason(failures, standing)}")
+            raise Unchanged(f"the stack {self.name} was not changed: {first_reason(failures, standing)}")
         return standing
+
+    def _execute(self, planned: Planned) -> None:
+        with translated(f"changing the stack {self.name}"):
+            try:
+                self._calls.execute_change_set(
+                    ChangeSetName=planned.change_set,
+                    StackName=self.name,
+                    # The same where an answer is lost and botocore asks again.
+                    ClientRequestToken=f"{PLAN}{secrets.token_hex(8)}",
+                )
+            except ClientError as e:
+                if code_of(e) not in OVERTAKEN:
+                    raise
+                raise Unavailable(
+                    f"the stack {self.name} was not changed: somebody else changes it, or has, since this was planned. "
+                    "Try again"
+                ) from e
 
     def remove(self, tell: Tell = lambda _: None) -> None:
         """With all that is in it; one that is gone is no error."""
         standing, failures = self._seen(), list[Event]()
         if standing is None:
             return
-        before = self._ids_of_events()
+        watch = Watch(self._calls, standing.id)
         with translated(f"removing the stack {self.name}"):
             self._calls.delete_stack(StackName=self.name)
 
@@ -214,37 +239,6 @@ class Stack:
             tell(event)
 
         # By its id: under its name, one that is gone is not to be found.
-        left = self._watch(standing.id, heed, before)
+        left = watch.await_rest(lambda: self._seen(standing.id), heed)
         if left is not None:
             raise Unavailable(f"the stack {self.name} is not gone: {first_reason(failures, left)}")
-
-    def _watch(self, id: str, tell: Tell, known: set[str]) -> Standing | None:
-        """As it stands once what was begun has ended. `known`: the ids of events from before."""
-        has_begun = False
-        for _ in looks(PATIENCE):
-            now = self._seen(id)
-            for event in self._new_events(id, known):
-                has_begun = True
-                tell(event)
-            if now is None or (has_begun and not is_moving(now)):
-                return now
-        raise Unavailable(f"the stack {self.name} did not come to rest in {PATIENCE:.0f} s: look at it, then try again")
-
-    def _ids_of_events(self) -> set[str]:
-        return {event["EventId"] for event in self._events(self.name)}
-
-    def _new_events(self, id: str, known: set[str]) -> list[Event]:
-        found = [event for event in self._events(id) if event["EventId"] not in known]
-        known.update(event["EventId"] for event in found)
-        return [as_event(event) for event in reversed(found)]
-
-    def _events(self, id: str) -> Sequence[Mapping[str, Any]]:
-        """The newest page, newest first: we look more often than a page fills."""
-        with translated(f"watching the stack {self.name}"):
-            try:
-                events: Sequence[Mapping[str, Any]] = self._calls.describe_stack_events(StackName=id)["StackEvents"]
-            except ClientError as e:
-                if code_of(e) == "ValidationError" and "does not exist" in str(e):
-                    return ()
-                raise
-        return events

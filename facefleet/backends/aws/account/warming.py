@@ -7,7 +7,7 @@ from facefleet import keys
 from facefleet.backends.aws.account.launching import VERSION, Templates
 from facefleet.backends.aws.account.looks import looks
 from facefleet.backends.aws.clients import Clients
-from facefleet.backends.aws.faults import translated
+from facefleet.backends.aws.faults import Expired, translated
 from facefleet.backends.aws.instances import FLEET, find
 from facefleet.errors import NotFound, Unavailable
 from facefleet.settings import Settings
@@ -29,8 +29,13 @@ def await_warm(
     # The controller counts those that always run among those to have: they never stop.
     wanted = max(0, settings.warm_least - settings.min_instances)
     for _ in looks(patience):
-        count = warm(clients, settings, template, templates)
-        reason = reason_of(clients, settings)
+        try:
+            count, reason = warm(clients, settings, template, templates), reason_of(clients, settings)
+        except Expired:
+            raise
+        except Unavailable as e:
+            # It takes half an hour: AWS may be asked again.
+            reason = str(e)
         tell(count, reason)
         if count >= wanted:
             return count
