@@ -61,6 +61,9 @@ def controller(*machines: Machine, desired: int) -> World:
         (web(OLD, NEW, desired=2, address="new", trouble="no answer"), FORWARD, Verb.WAIT, "new"),
         (web(OLD, NEW, desired=2, address="new"), FORWARD, Verb.RETIRE, "old"),
         (web(desired=1, address=""), FORWARD, Verb.WAIT, ""),
+        # A removal was cut off once it had set the groups to nothing.
+        (web(desired=0, address=""), FORWARD, Verb.GROW, ""),
+        (controller(desired=0), FORWARD, Verb.GROW, ""),
         # What another try left behind makes room; never the one that answers.
         (web(OLD, replace(OLD, id="left", launched_at=2.0), desired=2), FORWARD, Verb.RETIRE, "left"),
         (web(replace(OLD, id="left"), replace(OLD, launched_at=2.0), desired=2), FORWARD, Verb.RETIRE, "left"),
@@ -107,9 +110,16 @@ def test_a_wait_says_for_what() -> None:
 
 def test_an_address_that_nobody_has_is_given_to_nobody_by_us() -> None:
     """Who has none is not known to be ready; whoever is takes it."""
-    nobody = replace(web(NEW, replace(OLD, launched_at=3.0), desired=2, address=""), stack_fits=False)
+    nobody = replace(
+        web(NEW, replace(OLD, launched_at=3.0), desired=2, address=""), have_had=frozenset(), stack_fits=False
+    )
     assert decide(nobody, BACK).verb is Verb.UPDATE
     assert decide(replace(nobody, stack_fits=True), BACK).verb is Verb.WAIT
+
+
+def test_an_address_that_went_with_a_machine_is_given_to_the_one_that_had_it_before() -> None:
+    """That one has taken it once already, and does not ask again."""
+    assert decide(web(NEW, desired=1, address=""), BACK) == Action(Verb.MOVE_ADDRESS, Stage.WEB, "new")
 
 
 def test_a_machine_that_was_never_seen_with_the_address_is_not_given_it_and_makes_room() -> None:

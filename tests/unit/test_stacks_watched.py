@@ -19,7 +19,10 @@ PLANNED = Planned("x-fleet", Verb.CHANGE, change_set="plan")
 
 
 class CloudFormation:
-    """A stack whose story goes on by a step, (its status, an event's reason), before each call that is named."""
+    """A stack whose story goes on by a step, (status, an event's reason), at each call that is named.
+
+    At "stacks", once it was told how it stands; "meanwhile" is before that, and since its events were asked for.
+    """
 
     def __init__(self, status: str, *story: tuple[str, str, str]) -> None:
         self.status, self.story = status, list(story)
@@ -41,6 +44,8 @@ class CloudFormation:
         return told | {"ResourceStatusReason": reason}
 
     def describe_stacks(self, **_: str) -> dict[str, Any]:
+        while self.story and self.story[0][0] == "meanwhile":
+            self.go_on("meanwhile")
         told = {"StackId": "arn:x", "StackStatus": self.status, "StackStatusReason": "why"}
         self.go_on("stacks")
         return {"Stacks": [told]}
@@ -90,7 +95,7 @@ def test_a_stack_that_has_just_begun_to_change_is_not_taken_for_one_that_has_cha
 
 def test_the_reason_that_came_with_the_end_is_told(clock: Any) -> None:
     ends = CloudFormation("UPDATE_COMPLETE", ("execute", "UPDATE_IN_PROGRESS", ""))
-    ends.story += [("stacks", "UPDATE_FAILED", "no room"), ("stacks", "UPDATE_ROLLBACK_COMPLETE", "")]
+    ends.story += [("meanwhile", "UPDATE_FAILED", "no room"), ("meanwhile", "UPDATE_ROLLBACK_COMPLETE", "")]
     with pytest.raises(Unchanged, match="no room"):
         changed(ends)
 

@@ -204,6 +204,9 @@ def _hand_over(world: World, holder: Machine | None) -> Action:
     if holder is not None and newest.launched_at < holder.launched_at:
         # It takes nothing from one that came after it, and nobody knows whether it could answer: a new one will.
         return _end(group, newest, Stage.WEB)
+    if not world.address and newest.id in world.have_had:
+        # It went with a machine that ended just after it had taken it. Who had it before took it once, at its boot.
+        return Action(Verb.MOVE_ADDRESS, Stage.WEB, newest.id)
     return Action(Verb.WAIT, Stage.WEB, newest.id, "it is ready, and takes the address")
 
 
@@ -211,6 +214,9 @@ def _bring(group: Group, stage: Stage, *, keep: str) -> Action | None:
     """Towards a machine that is as the stack says, and up; None once there is one. `keep`: this one stays till then."""
     if any(one.is_up for one in group.fresh):
         return None
+    if not group.machines and not group.desired:
+        # As a removal leaves it that was cut off.
+        return Action(Verb.GROW, stage)
     if group.fresh or not group.machines:
         return Action(Verb.WAIT, stage, group.fresh[-1].id if group.fresh else "", "it comes up")
     if len(group.machines) >= PAIR:

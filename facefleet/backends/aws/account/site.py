@@ -9,7 +9,8 @@ from facefleet.backends.aws.account.canaries import Canaries
 from facefleet.backends.aws.account.launching import VERSION, Templates
 from facefleet.backends.aws.account.leads import Leads
 from facefleet.backends.aws.account.resources import Verb as Planned
-from facefleet.backends.aws.account.rollout import Action, Canary, Group, Machine, Verb, World
+from facefleet.backends.aws.account.rollout import PAIR, Action, Canary, Group, Machine, Verb, World
+from facefleet.backends.aws.account.stack_told import Standing
 from facefleet.backends.aws.account.stack_watch import Tell
 from facefleet.backends.aws.account.stacks import Stack
 from facefleet.backends.aws.clients import Clients
@@ -181,10 +182,13 @@ class AwsSite:
         return how
 
     def _told(self, output: str) -> str:
+        return self._standing().outputs[output]
+
+    def _standing(self) -> Standing:
         standing = self.stack.found()
         if standing is None:
             raise NotFound(f"there is no stack {self.stack.name}")
-        return standing.outputs[output]
+        return standing
 
     def _launch_canary(self) -> None:
         subnet = self._told("Subnets").partition(",")[0]
@@ -198,8 +202,11 @@ class AwsSite:
 
     def _grow(self, action: Action) -> None:
         tier = "Web" if "web" in action.stage else "Controller"
-        group = self._told(f"{tier}Group")
-        self.clients.autoscaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
+        standing = self._standing().outputs
+        wanted = min(PAIR, len(self._group(standing, tier).machines) + 1)
+        self.clients.autoscaling.set_desired_capacity(
+            AutoScalingGroupName=standing[f"{tier}Group"], DesiredCapacity=wanted
+        )
 
     def _retire(self, id: str) -> None:
         # Its shutdown drains it.
