@@ -18,9 +18,12 @@ def template_create(logical: str, props: Props, stack: str) -> Made:
         LaunchTemplateName=props.get("LaunchTemplateName") or made_name(stack, logical),
         LaunchTemplateData=props["LaunchTemplateData"],
         VersionDescription=props.get("VersionDescription"),
-        TagSpecifications=props.get("TagSpecifications"),
     )
-    return _template(made["LaunchTemplate"]["LaunchTemplateId"])
+    id = made["LaunchTemplate"]["LaunchTemplateId"]
+    # Apart: moto writes the template's own tags into what its first version says.
+    if tags := [tag for said in props.get("TagSpecifications", ()) for tag in said["Tags"]]:
+        call("ec2", "create_tags", Resources=[id], Tags=tags)
+    return _template(id)
 
 
 def template_update(id: str, old: Props, new: Props, _: str) -> Made:
