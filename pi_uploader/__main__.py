@@ -1,70 +1,139 @@
-"""`python -m pi_uploader --url http://HOST:8000 --photos FOLDER`: each press of the button asks who is on a photo.
+"""Press the button, see who it is: the Raspberry Pi client of facefleet, and of any desktop.
 
-The photos of the folder stand in for a camera, in turn. Off a Pi, `GPIOZERO_PIN_FACTORY=mock` gives pins.
+examples:
+  python -m pi_uploader --url http://laptop:8000                 each press, or Enter, takes a photo
+  python -m pi_uploader --camera folder:photos --url …           photos of a folder in place of a camera
+  python -m pi_uploader live                                     a frame every half second, for five minutes
+  python -m pi_uploader enrol "Mary Smith" -n 20                 enrols 20 photos of whoever stands there
+  python -m pi_uploader --check                                  says what is wrong, and what to do about it
 """
 
 import argparse
-import itertools
+import logging
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import gpiozero
-import requests
+from pi_uploader.answers import Answer
+from pi_uploader.button import watched
+from pi_uploader.camera import BadCamera, CameraError
+from pi_uploader.client import opened
+from pi_uploader.lights import Lights
+from pi_uploader.live import Ending, Session, watch
+from pi_uploader.pins import NoPins, open_pins
+from pi_uploader.presses import Event, Events, answer_presses, ask_for_poweroff, tell
+from pi_uploader.settings import BadSettings, Settings, load
+from pi_uploader.spool import Item, SpoolBusy
 
-#: Seconds to connect, and to wait for an answer: above the service's own limit of 60.
-TIMEOUT = (5.0, 90.0)
-#: Edges closer together than this are one press.
-BOUNCE = 0.05
-
-
-def photos_in_turn(folder: Path) -> Iterator[Path]:
-    """The folder's photos by name, over and over."""
-    photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
-    if not photos:
-        raise SystemExit(f"no photos in {folder}: put a .jpg or .png there")
-    return itertools.cycle(photos)
-
-
-def ask(session: requests.Session, url: str, photo: Path) -> str:
-    """Who is on the photo, in words, with the round trip in milliseconds; or what went wrong."""
-    started = time.monotonic()
-    try:
-        with photo.open("rb") as file:
-            response = session.post(f"{url}/v1/recognitions", files={"file": (photo.name, file)}, timeout=TIMEOUT)
-        answer = response.json()["answer" if response.ok else "detail"]
-    except (requests.RequestException, ValueError, KeyError) as e:
-        answer = f"no answer from {url}: {type(e).__name__}"
-    return f"{photo.name}: {answer} ({1000 * (time.monotonic() - started):.0f} ms)"
-
-
-def answer_presses(button: gpiozero.Button, look: Callable[[], str], say: Callable[[str], object]) -> None:
-    """From now on each press of the button looks, and says who it saw."""
-    button.when_pressed = lambda: say(look())
+#: What stays wrong however often it is started: EX_CONFIG of sysexits.h, as the service's own units have it.
+EXIT_UNUSABLE = 78
+#: What a live session leaves.
+SEEN = "seen.csv"
+#: Options that are settings.
+OPTIONS = ("url", "camera", "data", "seconds", "interval")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="pi_uploader", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--url", required=True, help="the service, as http://HOST:8000")
-    parser.add_argument("--photos", required=True, type=Path, help="a folder of photos, taken in turn")
-    parser.add_argument("--pin", default=17, type=int, help="the button's GPIO number")
-    options = parser.parse_args()
-    session, photos = requests.Session(), photos_in_turn(options.photos)
-    if key := os.environ.get("FACEFLEET_API_KEY"):
-        session.headers["x-api-key"] = key
+    options = parser().parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        given = {name: getattr(options, name, None) for name in OPTIONS}
+        settings = load(getattr(options, "settings", None), given, os.environ)
+        sys.exit(run(options, settings))
+    except (BadSettings, BadCamera) as e:
+        say(f"pi_uploader: {e}")
+        sys.exit(EXIT_UNUSABLE)
+    except (CameraError, NoPins, SpoolBusy, OSError) as e:
+        say(f"pi_uploader: {e}")
+        sys.exit(1)
 
-    url = options.url.rstrip("/")
-    answer_presses(
-        gpiozero.Button(options.pin, bounce_time=BOUNCE),
-        look=lambda: ask(session, url, next(photos)),
-        say=lambda words: sys.stdout.write(f"{words}\n") and sys.stdout.flush(),
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pi_uploader",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_options()],
     )
-    signal.pause()
+    parser.add_argument("--check", action="store_true", help="test button, camera, LEDs, disk, clock and service")
+    parser.add_argument("--json", action="store_true", help="with --check: for scripts")
+    common = common_options()
+    modes = parser.add_subparsers(dest="mode", metavar="MODE")
+    modes.add_parser("button", help="each press takes a photo (the default)", parents=[common])
+    live = modes.add_parser("live", help="a frame every so many seconds", parents=[common])
+    live.add_argument("--seconds", type=float, help="how long; 300 unless the settings say otherwise")
+    live.add_argument("--interval", type=float, help="from frame to frame; 0.5 unless the settings say otherwise")
+    live.add_argument(
+        "--csv", type=Path, metavar="FILE", help=f"who was seen when, made anew; default: {SEEN}, with all other data"
+    )
+    enrol = modes.add_parser("enrol", help="enrols photos of the person in front of the camera", parents=[common])
+    enrol.add_argument("name", metavar="NAME", help="of the person, as it is to be told")
+    enrol.add_argument("-n", type=int, default=20, dest="photos", help="photos to enrol; default: 20")
+    return parser
+
+
+def common_options() -> argparse.ArgumentParser:
+    """What may stand before a mode as well as behind it: one that is not given does not undo the other."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--settings", type=Path, metavar="FILE", help="default: /etc/pi_uploader.toml, if it is there")
+    common.add_argument("--url", help="the service, as http://HOST:8000")
+    common.add_argument("--camera", help="auto, picamera2, usb, usb:1, or folder:PATH")
+    common.add_argument("--data", metavar="FOLDER", help="where captures and answers are kept")
+    return common
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    if not open_pins():
+        say("no GPIO here: Enter is the button, and answers are told in words alone")
+    if options.mode == "live":
+        return live_mode(settings, options.csv or settings.folder / SEEN)
+    return press_mode(settings)
+
+
+def live_mode(settings: Settings, csv: Path) -> int:
+    session, ending, lights = Session(), Ending(), Lights(settings)
+    on_signals(stop=ending.ask)
+
+    def answered(item: Item, answer: Answer, latency: float | None) -> None:
+        session.answered(item, answer, latency)
+        tell(say, item, answer, latency)
+
+    with opened(settings, lights, say, answered, uploads=settings.uploads) as client:
+        watch(client, session, ending, csv=csv)
+    lights.close()
+    return 0
+
+
+def press_mode(settings: Settings) -> int:
+    lights, events = Lights(settings), Events()
+    on_signals(stop=events.stop, press=events.press)
+    with (
+        opened(settings, lights, say, partial(tell, say), uploads=1) as client,
+        watched(settings, pressed=events.press, held=events.hold),
+    ):
+        events.listen_to_keyboard()
+        ended_by = answer_presses(client, events)
+    lights.close()
+    if ended_by is Event.HELD and settings.on_hold == "poweroff" and not ask_for_poweroff():
+        say("the machine stays on: only where install.sh has set it up it can be powered off")
+    return 0
+
+
+def on_signals(*, stop: Callable[[], Any], press: Callable[[], Any] | None = None) -> None:
+    """SIGTERM and Ctrl-C stop; where there is SIGUSR1, it is a press by hand."""
+    signal.signal(signal.SIGTERM, lambda *_: stop())
+    signal.signal(signal.SIGINT, lambda *_: stop())
+    if press is not None and hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda *_: press())
+
+
+def say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""What the service said of a capture."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+#: What the service calls somebody whom it does not know.
+UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    #: A photo that was enrolled.
+    ENROLLED = "enrolled"
+    #: The service will not have this capture, however often it is sent; the words say why.
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`people`: names, the largest face first, `unknown` among them. `code`: why a capture was refused.
+
+    `round_trip`: seconds of the request that brought it; `tries`: how often it was asked for.
+    """
+
+    outcome: Outcome
+    words: str
+    people: tuple[str, ...] = ()
+    job_id: str = ""
+    code: str = ""
+    round_trip: float = 0.0
+    tries: int = 1
+
+
+def answer_of(result: dict[str, Any], round_trip: float) -> Answer:
+    """Out of a result of `/v1/recognitions`. Raises `LookupError`, `TypeError` or `ValueError` for what is none."""
+    job_id, answer = str(result["id"]), result["answer"]
+    people = tuple(str(face["name"] or face["person"] or UNKNOWN) for face in result["faces"])
+    outcome = Outcome.UNKNOWN if answer == UNKNOWN else Outcome.KNOWN
+    words = ", ".join(_face_in_words(face) for face in result["faces"]) or "unknown (no face)"
+    return Answer(outcome, words, people, job_id, round_trip=round_trip)
+
+
+def _face_in_words(face: dict[str, Any]) -> str:
+    if face["person"] is None:
+        return UNKNOWN
+    return f"{face['name'] or face['person']} (similarity {face['similarity']:.2f})"

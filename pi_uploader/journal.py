@@ -1,0 +1,132 @@
+"""The answers, one line each in `answers.csv`: written before an answer is shown and its capture is deleted.
+
+So a process that is killed in between finds that the capture is answered, and neither sends nor tells it again.
+Names and times are personal: lines go after `keep_days`; whoever deletes the file forgets them all.
+"""
+
+import csv
+import io
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from pi_uploader.answers import Answer
+from pi_uploader.spool import MAKING, Item, sync_folder
+
+COLUMNS = ("taken_at", "label", "key", "outcome", "people", "words", "round_trip_ms", "id")
+TAKEN_AT, KEY = COLUMNS.index("taken_at"), COLUMNS.index("key")
+#: Some 5 MB; the file holds twice as many before the oldest go.
+MAX_LINES = 25_000
+DAY = 86_400.0
+#: Old lines go so many seconds late at most.
+TIDY_EVERY = 3600.0
+
+
+class Journal:
+    """For one process; every verb may be called from any thread."""
+
+    def __init__(self, path: Path, *, keep_days: float) -> None:
+        """Raises `OSError` where the file cannot be written."""
+        self._path = path
+        self._keep = keep_days * DAY
+        self._writing = threading.Lock()
+        self._tidied_at = 0.0
+        self._lines = _mended(path)
+
+    def record(self, item: Item, answer: Answer) -> None:
+        """Returns once the line is safe. Raises `OSError`."""
+        line = _as_csv([_line(item, answer)])
+        with self._writing:
+            size = self._path.stat().st_size if self._path.exists() else 0
+            try:
+                _append(self._path, line if size else _as_csv([COLUMNS]) + line)
+            except OSError:
+                # A disk that is full takes a part of a line.
+                with suppress(OSError):
+                    os.truncate(self._path, size)
+                raise
+            self._lines += 1
+
+    def answered(self, keys: set[str]) -> set[str]:
+        """Which of these captures have their answer."""
+        with self._writing:
+            return {line[KEY] for line in self._read() if line[KEY] in keys}
+
+    def tidy(self, now: float) -> None:
+        """Now and again throws away what is too old or too much. Raises `OSError`."""
+        with self._writing:
+            if abs(now - self._tidied_at) < TIDY_EVERY and self._lines < 2 * MAX_LINES:
+                return
+            self._tidied_at = now
+            before = list(self._read())
+            kept = [line for line in before if not _is_older(line, now - self._keep)][-MAX_LINES:]
+            self._lines = len(kept)
+            if len(kept) < len(before):
+                self._rewrite(kept)
+
+    def _rewrite(self, lines: list[list[str]]) -> None:
+        making = self._path.with_name(f"{MAKING}{self._path.name}")
+        making.unlink(missing_ok=True)
+        _append(making, _as_csv([COLUMNS, *lines]))
+        making.replace(self._path)
+        sync_folder(self._path.parent)
+
+    def _read(self) -> Iterator[list[str]]:
+        """What is no line of ours is passed by."""
+        with suppress(FileNotFoundError), self._path.open(newline="", encoding="utf-8", errors="replace") as file:
+            yield from (line for line in csv.reader(file) if len(line) == len(COLUMNS) and line[KEY] != COLUMNS[KEY])
+
+
+def _line(item: Item, answer: Answer) -> tuple[object, ...]:
+    taken_at = datetime.fromtimestamp(item.taken_at, UTC).isoformat(timespec="milliseconds")
+    people, milliseconds = "; ".join(answer.people), round(1000 * answer.round_trip)
+    # A line is a line: words may hold anything.
+    texts = (" ".join(text.split()) for text in (people, answer.words))
+    return taken_at, item.label, item.key, answer.outcome, *texts, milliseconds, " ".join(answer.job_id.split())
+
+
+def _as_csv(lines: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue().encode()
+
+
+def _append(path: Path, data: bytes) -> None:
+    is_new = not path.exists()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync_folder(path.parent)
+
+
+def _mended(path: Path) -> int:
+    """How many lines there are, once a last one that a pulled plug left unfinished is gone."""
+    try:
+        with path.open("rb+") as file:
+            lines, whole = _whole_lines(file)
+            file.truncate(whole)
+            return lines
+    except FileNotFoundError:
+        return 0
+
+
+def _whole_lines(file: IO[bytes]) -> tuple[int, int]:
+    """How many, and of how many bytes."""
+    lines = whole = 0
+    for line in file:
+        if line.endswith(b"\n"):
+            lines, whole = lines + 1, whole + len(line)
+    return lines, whole
+
+
+def _is_older(line: list[str], oldest: float) -> bool:
+    try:
+        return datetime.fromisoformat(line[TAKEN_AT]).timestamp() < oldest
+    except ValueError:
+        return True

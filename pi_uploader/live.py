@@ -1,0 +1,122 @@
+"""Live mode: a frame every so many seconds, uploads running beside; in the end who was seen when."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from pi_uploader.answers import Answer
+from pi_uploader.camera import CameraError
+from pi_uploader.client import Client
+from pi_uploader.settings import BadSettings, Settings
+from pi_uploader.sightings import Sighting, p50_p95, sightings, write_csv
+from pi_uploader.spool import FRAME, Item, SpoolFull
+
+#: So many can be told of in 30 MB: seven hours of two a second.
+MAX_FRAMES = 50_000
+#: Seconds without any answer, in the end, after which the rest is left to the next start.
+PATIENCE = 90.0
+#: How often it is looked whether the last answers are there.
+LOOK_EVERY = 0.1
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`stop`: no more frames. `now`: nor any wait for answers."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    now: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self) -> None:
+        """The first time to stop, then to end now."""
+        (self.now if self.stop.is_set() else self.stop).set()
+
+
+@dataclass
+class Session:
+    """What a live session brought. Answers come from several threads."""
+
+    planned: int = 0
+    #: When each frame was taken, on the monotonic clock.
+    taken: list[float] = field(default_factory=list)
+    #: When each that was answered was taken, and who was on it.
+    seen: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
+    #: Seconds from a capture to its answer.
+    latencies: list[float] = field(default_factory=list)
+
+    def answered(self, item: Item, answer: Answer, latency: float | None) -> None:
+        """One that an earlier process took is not of this session."""
+        if latency is not None:
+            self.seen.append((item.taken_at, answer.people))
+            self.latencies.append(latency)
+
+
+def watch(client: Client, session: Session, ending: Ending, *, csv: Path) -> None:
+    """Takes frames until it is time, or `ending` says so; tells, and writes to the file, who was seen when."""
+    interval = client.settings.interval
+    session.planned = frames_in(client.settings)
+    client.open_camera()
+    for number in due(session.planned, interval, ending.stop):
+        try:
+            session.taken.append(client.capture(f"{FRAME}-{number}").since or 0.0)
+        except (CameraError, SpoolFull) as e:
+            client.say(f"no frame {number}: {e}")
+    await_answers(client, ending.now)
+    found = sightings(list(session.seen))
+    write_csv(csv, found)
+    for line in (*summary(session, interval, lost=client.spool.lost), *map(in_words, found)):
+        client.say(line)
+    client.say(f"who was seen when: {csv}")
+
+
+def frames_in(settings: Settings) -> int:
+    """At least one. Raises `BadSettings` for more than can be told of in the end."""
+    frames = max(1, round(settings.seconds / settings.interval))
+    if frames > MAX_FRAMES:
+        raise BadSettings(f"{frames} frames are more than {MAX_FRAMES}: have fewer seconds, or a longer interval")
+    return frames
+
+
+def due(frames: int, interval: float, stop: threading.Event) -> Iterator[int]:
+    """Each frame's number, from 1, once it is time for it. One whose time is over with the next's is left out."""
+    started = time.monotonic()
+    for number in range(1, frames + 1):
+        left = started + (number - 1) * interval - time.monotonic()
+        if left <= -interval:
+            continue
+        if stop.wait(max(0.0, left)):
+            return
+        yield number
+
+
+def await_answers(client: Client, now: threading.Event) -> None:
+    """Returns once all is answered, or nothing was for long."""
+    waiting, heard_at = -1, time.monotonic()
+    while left := len(client.spool):
+        if left != waiting:
+            waiting, heard_at = left, time.monotonic()
+        if time.monotonic() - heard_at > PATIENCE or now.wait(LOOK_EVERY):
+            client.say(f"{left} captures wait for their answers still, and are sent at the next start")
+            return
+
+
+def summary(session: Session, interval: float, *, lost: int) -> Iterator[str]:
+    yield (
+        f"{len(session.taken)} of {session.planned} frames taken, {len(session.seen)} answered, "
+        f"{lost} lost for want of room"
+    )
+    if times := p50_p95(session.latencies):
+        yield f"from capture to answer: p50 {1000 * times[0]:.0f} ms, p95 {1000 * times[1]:.0f} ms"
+    if late := p50_p95(jitter(session.taken, interval)):
+        yield f"from frame to frame {interval:g} s, off by p50 {1000 * late[0]:.1f} ms, p95 {1000 * late[1]:.1f} ms"
+
+
+def in_words(sighting: Sighting) -> str:
+    return f"  {sighting.person}: {sighting.frames} frames in {sighting.last - sighting.first:.1f} s"
+
+
+def jitter(taken: list[float], interval: float) -> list[float]:
+    """For each two frames on end, how far from the interval they lay apart, in seconds."""
+    return [abs(after - before - interval) for before, after in pairwise(taken)]

@@ -1,0 +1,155 @@
+"""Brings what is in the spool to the service, in order, for as long as it takes, and each answer to whoever shows it.
+
+In this order: the answer is written down, the capture is deleted, the answer is told. A process that is killed anywhere
+in between neither loses an answer nor has it twice.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
+
+from pi_uploader.answers import Answer
+from pi_uploader.door import Away, Door
+from pi_uploader.journal import Journal
+from pi_uploader.service import ask
+from pi_uploader.spool import Item, Spool
+
+log = logging.getLogger(__name__)
+
+#: Seconds until a capture is sent again: anything up to these, twice as many after each failure, and at most.
+FIRST_PAUSE, MAX_PAUSE = 0.5, 30.0
+#: A service that asks for a pause is asked again up to this share of it later: not by all clients at once.
+SPREAD = 0.1
+#: A sender that has nothing to do looks up so often.
+IDLE = 20.0
+#: None of its waits is longer than this, but those that the service asks for.
+SILENT = 300.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Whom the uploader tells. Called from its threads; each returns soon.
+
+    `away`: that the service does not answer, and why; None once it does again.
+    """
+
+    answered: Callable[[Item, Answer], None]
+    away: Callable[[Away | None], None]
+
+
+class Uploader:
+    def __init__(self, spool: Spool, door: Door, journal: Journal, heard: Heard, *, uploads: int) -> None:
+        self._stop = threading.Event()
+        self._senders = [_Sender(spool, door, journal, heard, self._stop) for _ in range(uploads)]
+
+    def start(self) -> None:
+        for sender in self._senders:
+            sender.thread.start()
+
+    def nudge(self) -> None:
+        """Somebody waits: a pause that is only ours ends now."""
+        for sender in self._senders:
+            sender.nudge()
+
+    def gets_on(self) -> bool:
+        """Whether every sender lives, and gave a sign of it not long ago."""
+        return all(sender.gets_on(time.monotonic()) for sender in self._senders)
+
+    def stop(self, within: float) -> None:
+        """Returns once the uploads in hand are answered, or after so many seconds: what is left stays in the spool."""
+        self._stop.set()
+        self.nudge()
+        deadline = time.monotonic() + within
+        for sender in self._senders:
+            sender.thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class _Sender:
+    """One thread, one upload at a time."""
+
+    def __init__(self, spool: Spool, door: Door, journal: Journal, heard: Heard, stop: threading.Event) -> None:
+        self._spool, self._door, self._journal, self._heard, self._stop = spool, door, journal, heard, stop
+        self._nudged = threading.Event()
+        self._obeys = False
+        self._sign_until = time.monotonic() + SILENT
+        # Ends with the process: what it has in hand is in the spool.
+        self.thread = threading.Thread(target=self._run, name="upload", daemon=True)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(Away),
+            stop=stop_when_event_set(stop),
+            wait=self._pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        self._backoff = wait_random_exponential(multiplier=FIRST_PAUSE, max=MAX_PAUSE)
+
+    def nudge(self) -> None:
+        if not self._obeys or self._stop.is_set():
+            self._nudged.set()
+
+    def gets_on(self, now: float) -> bool:
+        return self.thread.is_alive() and now < self._sign_until
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._sign()
+            if (item := self._spool.take(IDLE)) is None:
+                continue
+            try:
+                self._deliver(item)
+            except Exception:
+                # The last resort: one capture that nobody can handle must not keep all others waiting.
+                log.exception("%s stays in the spool until the next start", item.name)
+
+    def _deliver(self, item: Item) -> None:
+        try:
+            image = self._spool.read(item)
+            answer = self._retrying(self._ask, item, image)
+        except FileNotFoundError:
+            log.warning("%s was deleted by somebody, and is not sent", item.name)
+            return self._spool.remove(item)
+        except Away:
+            return self._spool.give_back(item)
+        answer = replace(answer, tries=self._retrying.statistics["attempt_number"])
+        self._record(item, answer)
+        self._spool.remove(item)
+        self._heard.answered(item, answer)
+        return None
+
+    def _record(self, item: Item, answer: Answer) -> None:
+        """A disk that takes no line must not keep the answer from whoever waits for it."""
+        try:
+            self._journal.record(item, answer)
+        except OSError:
+            log.exception("the answer to %s cannot be written down", item.name)
+
+    def _ask(self, item: Item, image: bytes) -> Answer:
+        self._sign()
+        if self._stop.is_set():
+            raise Away("this program ends")
+        try:
+            answer = ask(self._door, item, image)
+        except Away as e:
+            self._heard.away(e)
+            raise
+        self._heard.away(None)
+        return answer
+
+    def _pause(self, state: RetryCallState) -> float:
+        asked = getattr(state.outcome and state.outcome.exception(), "retry_after", None)
+        self._obeys = asked is not None
+        own = self._backoff(state)
+        return own if asked is None else asked + min(own, SPREAD * asked)
+
+    def _sleep(self, seconds: float) -> None:
+        self._sign(seconds)
+        self._nudged.wait(seconds)
+        self._nudged.clear()
+        self._obeys = False
+
+    def _sign(self, ahead: float = 0.0) -> None:
+        self._sign_until = time.monotonic() + SILENT + ahead
