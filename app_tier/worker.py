@@ -125,7 +125,7 @@ class Worker:
 
     def _result(self, job: Job, message: Message, received: float) -> Json:
         """What is stored of the job, by now."""
-        result = answers.stored(self._blobs, job.id) if message.receive_count > 1 else None
+        result = answers.stored(self._blobs, job.id) if message.receive_count > 1 or job.again else None
         if result is None:
             image = self._image(job)
             result = answers.store(self._blobs, job, self._work(job, image, received), image)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 
 from facefleet import answers, keys, wire
 from facefleet.errors import BadMessage
@@ -48,10 +49,14 @@ def _given_up(job: Job) -> Result:
     return Result(job.id, job.filename, error=Failure("gave_up", detail), timings=Timings(waited, 0.0, waited))
 
 
-def forget(blobs: Blobs, before: float) -> int:
-    """Deletes images, answers and marks last written before that time, every version of them; returns how many."""
-    found = (info for area in keys.FORGOTTEN for info in blobs.list(area, every_version=True))
-    old = [info.key for info in found if info.modified < before]
+def forget(blobs: Blobs, before: float, *, sent_before: float = -inf) -> int:
+    """Deletes images, answers and marks last written before that time, every version of them; returns how many.
+
+    `sent_before`: the same for what was sent under an `Idempotency-Key`, where that is later.
+    """
+    limits = dict.fromkeys(keys.FORGOTTEN, before) | {keys.IDEMPOTENCY: max(before, sent_before)}
+    found = ((info, limit) for area, limit in limits.items() for info in blobs.list(area, every_version=True))
+    old = [info.key for info, limit in found if info.modified < limit]
     forgotten = sum(blobs.delete(key) for key in old)
     if forgotten:
         log.info("forgot %d images and answers", forgotten)

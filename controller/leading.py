@@ -22,7 +22,7 @@ from controller.store import LostLease, Store
 from controller.wake import wake
 from controller.wiring import controller_of
 from controller.workers import forget_silent
-from facefleet import supervision
+from facefleet import keys, supervision
 from facefleet.errors import Conflict
 from facefleet.ports import Backend, Blobs, Queue
 from facefleet.settings import Settings
@@ -153,9 +153,13 @@ def schedule(backend: Backend, settings: Settings, led: Led) -> BackgroundSchedu
         lambda: answer_dead_letters(backend.dead, backend.blobs, backend.replies),
     )
     every(MINUTE, "silent", lambda: forget_silent(backend.blobs, time.time()))
-    every(HOUR, "forget", lambda: forget(backend.blobs, time.time() - settings.keep_days * DAY))
+    every(HOUR, "forget", lambda: forget_old(backend.blobs, time.time(), settings.keep_days * DAY))
     every(HOUR, "tidy", backend.tidy)
     return scheduler
+
+
+def forget_old(blobs: Blobs, now: float, keep: float) -> None:
+    forget(blobs, now - keep, sent_before=now - keys.IDEMPOTENCY_KEPT)
 
 
 def guarded(name: str, work: Callable[[], object]) -> None:

@@ -103,6 +103,15 @@ def purged_since(blobs: Blobs, submitted_at: float) -> bool:
     return float(found(blobs, keys.PURGED) or 0) > submitted_at
 
 
+def mark_erased(blobs: Blobs, now: float) -> None:
+    """From now on, an answer to a job submitted earlier may be missing since it named somebody who was erased."""
+    blobs.put(keys.ERASED, repr(now).encode())
+
+
+def erased_since(blobs: Blobs, submitted_at: float) -> bool:
+    return float(found(blobs, keys.ERASED) or 0) > submitted_at
+
+
 def found(blobs: Blobs, key: str) -> bytes | None:
     """The blob, or None where there is none."""
     try:

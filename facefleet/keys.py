@@ -4,9 +4,11 @@ from pathlib import PurePosixPath
 
 INPUT, OUTPUT, RESULTS, QUEUED = "in/", "out/", "results/", "queued/"
 PHOTOS, WORKERS, STATE, GALLERY = "photos/", "workers/", "state/", "gallery/"
+#: What was sent under an `Idempotency-Key`, in digests; and the seconds for which such a key stands for one request.
+IDEMPOTENCY, IDEMPOTENCY_KEPT = "idempotency/", 24 * 3600.0
 
 #: What is forgotten after a while, and what a purge removes. Enrolled photos stay until they are erased.
-FORGOTTEN = (INPUT, OUTPUT, RESULTS, QUEUED)
+FORGOTTEN = (INPUT, OUTPUT, RESULTS, QUEUED, IDEMPOTENCY)
 
 #: A large gallery as one file that workers map. It holds encodings: an erasure deletes it, and it is made anew.
 SNAPSHOT = GALLERY + "snapshot"
@@ -18,7 +20,7 @@ CONTROLLER = STATE + "controller"
 #: Written by each controller that comes up: whoever replaces its machine sees that the new one can lead.
 CAME = STATE + "came"
 SETTING_UP = STATE + "setting-up"
-PURGED = STATE + "purged"
+PURGED, ERASED = STATE + "purged", STATE + "erased"
 
 #: A file name's length, in characters.
 MAX_FILENAME = 255
@@ -40,9 +42,9 @@ def input_image(filename: str) -> str:
     return INPUT + filename
 
 
-def claim(job_id: str) -> str:
+def claim(name: str) -> str:
     """Where an image waits that does not fit its message."""
-    return f"{INPUT}claims/{job_id}"
+    return f"{INPUT}claims/{name}"
 
 
 def answer(filename: str) -> str:
@@ -56,6 +58,11 @@ def result(job_id: str) -> str:
 def queued(job_id: str) -> str:
     """Marks that this id was handed to a client, so that asking early says queued, not 404."""
     return QUEUED + job_id
+
+
+def sent(name: str) -> str:
+    """Where it is noted what was sent under a key; the name is that key's digest."""
+    return IDEMPOTENCY + name
 
 
 def photos(person_id: str) -> str:

@@ -67,6 +67,8 @@ class Job:
     top_k: int = 0
     #: Enrol the photo even where its quality, or somebody else's likeness, speaks against it.
     force: bool = False
+    #: Sent before, so that its result may lie there already.
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def dump_job(job: Job) -> str:
             "person": job.person_id,
             "top_k": job.top_k,
             "force": job.force,
+            "again": job.again,
         }
     )
     # Base64 has nothing to escape: to let `json` look at each character would take longer than encoding the image.
@@ -75,6 +76,7 @@ def load_job(text: str) -> Job:
             person_id=_text_or_none(body["person"]),
             top_k=int(body.get("top_k", 0)),
             force=body.get("force", False) is True,
+            again=body.get("again", False) is True,
         )
     except GARBAGE as e:
         raise BadMessage(f"not a message of ours: {e}") from e

@@ -8,6 +8,7 @@ from web_tier import auth, problems
 from web_tier.cache import Cache
 from web_tier.classic import ClassicViews
 from web_tier.desk import Desk
+from web_tier.idempotency import Once
 from web_tier.people import PeopleViews
 from web_tier.recognitions import RecognitionViews
 from web_tier.rejections import RejectionViews
@@ -32,7 +33,7 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
         max_uploads=settings.max_uploads,
     )
     routes = (
-        RecognitionViews(desk, backend.blobs, settings),
+        RecognitionViews(desk, Once(backend.blobs), backend.blobs, settings),
         PeopleViews(desk, backend.people, backend.blobs, backend.requests, settings),
         RejectionViews(backend.people, backend.blobs),
         ServiceViews(backend, router, cache, settings),

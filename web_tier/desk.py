@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -68,11 +68,12 @@ class Desk:
         """The result of the same image before, now this job's own as well; None if it is to be sent."""
         return self._cache.recall(job, probe)
 
-    def ask(self, job: Job, probe: Probe, *, timeout: float) -> Json | None:
-        """Sends the job and waits for its result; None if it takes longer: it stays queued."""
+    def ask(self, job: Job, probe: Probe, *, timeout: float, sent: Callable[[], object] = lambda: None) -> Json | None:
+        """Sends the job, says so by `sent`, and waits for its result; None if it takes longer: it stays queued."""
         self._refuse_when_full()
         with self._router.expecting(job.id) as future:
             self._send(job, probe)
+            sent()
             result = self._router.wait(future, job, timeout)
         if result is not None and job.kind is JobKind.RECOGNISE:
             self._cache.answered(job, probe, result["gallery_version"])
@@ -85,6 +86,13 @@ class Desk:
         self._send(replace(job, reply_to=None), probe)
         self._cache.asked(job, probe)
 
+    def wait(self, job: Job, probe: Probe, *, timeout: float) -> Json | None:
+        """Waits for the result of a job that was sent before, wherever; None if it takes longer."""
+        # Not needed any more: a thousand that wait must not hold a thousand images.
+        probe.take()
+        with self._router.expecting(job.id) as future:
+            return self._router.wait(future, job, timeout, elsewhere=True)
+
     def _send(self, job: Job, probe: Probe) -> None:
         """Sends the image with its job; one that does not fit the message is saved first, and its key is sent."""
         image = probe.take()
@@ -94,7 +102,8 @@ class Desk:
             with suppress(TooLarge):
                 self._requests.send(wire.dump_job(replace(job, image=image)))
                 return
-        blob = keys.claim(job.id)
+        # A name of its own: a job that is sent twice has two messages, and who does the one deletes its image.
+        blob = keys.claim(uuid4().hex)
         self._blobs.put(blob, image)
         try:
             self._requests.send(wire.dump_job(replace(job, blob=blob)))

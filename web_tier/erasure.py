@@ -26,6 +26,7 @@ def erase_person(people: People, blobs: Blobs, requests: Queue, person_id: str) 
     person = people.delete(person_id)
     # An erasure that was cut short is asked for again: it left photos, then, and the file with everybody's encodings.
     was_there = person is not None or any(True for _ in blobs.list(keys.photos(person_id), every_version=True))
+    _mark_erased(blobs)
     lost = was_there and blobs.delete(keys.SNAPSHOT)
     photos = _delete_all(blobs, keys.photos(person_id))
     named = _erase_answers(blobs, person_id)
@@ -34,6 +35,15 @@ def erase_person(people: People, blobs: Blobs, requests: Queue, person_id: str) 
     if person is None:
         return None
     return {"people": 1, "photos": photos, "encodings": len(person.photos), "answers": named}
+
+
+def _mark_erased(blobs: Blobs) -> None:
+    """Before any answer goes, so that nobody who asks again, under the same key, waits for it."""
+    try:
+        answers.mark_erased(blobs, time.time())
+    except ServiceError as e:
+        # What is to be erased goes all the same.
+        log.warning("nobody is told that answers are erased: %s", e)
 
 
 def purge(requests: Queue, dead: Queue, blobs: Blobs) -> Count:

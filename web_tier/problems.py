@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from socket import socket
 from threading import BoundedSemaphore
@@ -45,7 +46,7 @@ class Problem(Exception):
     """An answer that is an error: its status, its stable code, and what to do about it."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, forcible: bool = False
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, forcible: bool = False
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -59,11 +60,11 @@ def busy(code: str, detail: str) -> Problem:
     return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def unless_failed(result: Json) -> Json:
-    """The result; a problem if its job ended without an answer."""
+def unless_failed(result: Json, headers: Mapping[str, str] | None = None) -> Json:
+    """The result; a problem, with these headers, if its job ended without an answer."""
     if error := result["error"]:
         status = STATUS_BY_CODE.get(error["code"], 422)
-        raise Problem(status, error["code"], error["detail"], forcible=error.get("forcible", False))
+        raise Problem(status, error["code"], error["detail"], headers=headers, forcible=error.get("forcible", False))
     return result
 
 

@@ -1,7 +1,9 @@
 """`/v1/recognitions`: who is on this image?"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
@@ -11,9 +13,11 @@ from facefleet.model import Job
 from facefleet.ports import Blobs
 from facefleet.settings import Settings
 from facefleet.wire import Json
-from web_tier.auth import needs
+from web_tier.auth import caller, needs
 from web_tier.cache import HIT
 from web_tier.desk import Desk
+from web_tier.idempotency import HEADER, REPLAYED, Asked, Once, Step, asked_under, key_of
+from web_tier.probe import Probe
 from web_tier.problems import RETRY_AFTER, Problem, unless_failed
 from web_tier.uploads import probe_of_request
 
@@ -26,6 +30,7 @@ class RecognitionViews:
     """The views, given what they need."""
 
     desk: Desk
+    once: Once
     blobs: Blobs
     settings: Settings
 
@@ -38,19 +43,54 @@ class RecognitionViews:
     @needs("recognise")
     def recognise(self) -> Response:
         with self.desk.seat():
-            top_k = _top_k()
+            top_k, key = _top_k(), key_of(request.headers.get(HEADER))
             probe = probe_of_request(self.settings.max_pixels)
             job = self.desk.recognition(probe, top_k=top_k)
-            if (known := self.desk.recall(job, probe)) is not None:
-                return _at_once(job, known)
-            if wants_async():
-                self.desk.leave(job, probe)
-                return queued(job, location(job))
-            result = self.desk.ask(job, probe, timeout=self.settings.wait_limit)
+            if key is None:
+                return self._send(job, probe)
+            return self._once(asked_under(caller(), key, job, probe.digest), job, probe)
+
+    def _once(self, asked: Asked, job: Job, probe: Probe) -> Response:
+        """Sends the job unless that was done; else gives the answer that it had, or is about to have."""
+        job = replace(job, id=asked.job_id)
+        with ExitStack() as turn:
+            turn.enter_context(self.once.turn(asked))
+            step, result = self.once.look(asked, job.submitted_at)
+            if step in (Step.SEND, Step.SEND_AGAIN):
+
+                def sent() -> None:
+                    self.once.note(asked, job.submitted_at)
+                    turn.close()
+
+                return self._send(replace(job, again=step is Step.SEND_AGAIN), probe, sent)
+        return self._replay(job, probe, result)
+
+    def _send(self, job: Job, probe: Probe, sent: Callable[[], object] = lambda: None) -> Response:
+        """`sent` is called as soon as the job is safe."""
+        if (known := self.desk.recall(job, probe)) is not None:
+            sent()
+            # Who prefers not to wait finds it at the location already.
+            return _with(HIT, queued(job, location(job)) if wants_async() else jsonify(known))
+        if wants_async():
+            self.desk.leave(job, probe)
+            sent()
+            return queued(job, location(job))
+        return self._answer(job, self.desk.ask(job, probe, timeout=self.settings.wait_limit, sent=sent))
+
+    def _replay(self, job: Job, probe: Probe, result: Json | None) -> Response:
+        """The answer of the job that was sent before, also by a client that did not say that it comes back for it."""
+        if wants_async():
+            if result is None:
+                answers.promise(self.blobs, job.id)
+            return _with(REPLAYED, queued(job, location(job)))
+        result = result or self.desk.wait(job, probe, timeout=self.settings.wait_limit)
+        return self._answer(job, result, REPLAYED)
+
+    def _answer(self, job: Job, result: Json | None, headers: Mapping[str, str] | None = None) -> Response:
         if result is None:
             answers.promise(self.blobs, job.id)
             raise _outwaited(job)
-        return jsonify(unless_failed(result))
+        return _with(headers or {}, jsonify(unless_failed(result, headers)))
 
     @needs("recognise")
     def result_of(self, job_id: str) -> Response:
@@ -92,10 +132,8 @@ def still_queued(job_id: str) -> Response:
     return response
 
 
-def _at_once(job: Job, known: Json) -> Response:
-    """The answer that the same image had; who prefers not to wait finds it at the location already."""
-    response = queued(job, location(job)) if wants_async() else jsonify(known)
-    response.headers.update(HIT)
+def _with(headers: Mapping[str, str], response: Response) -> Response:
+    response.headers.update(headers)
     return response
 
 

@@ -1,4 +1,4 @@
-"""Brings each reply to the one request that waits for it."""
+"""Brings each reply to the requests that wait for it: one, or several that ask the same under one key."""
 
 import logging
 import threading
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 #: A waiter that heard nothing for so long looks at the stored result, then after twice as long, and so on.
 FIRST_LOOK = 15.0
 MAX_LOOK = 60.0
+#: The same where the job was sent before, perhaps by another process: the reply may not come here.
+FIRST_LOOK_ELSEWHERE = 0.5
+MAX_LOOK_ELSEWHERE = 4.0
 #: After an error, then twice as long after each that follows.
 RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 8.0
@@ -31,7 +34,8 @@ class ReplyRouter:
         self.reply_to = replies.name
         self._replies = replies
         self._blobs = blobs
-        self._waiting: dict[str, Future[Json]] = {}
+        self._waiting: dict[str, list[Future[Json]]] = {}
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
@@ -53,23 +57,32 @@ class ReplyRouter:
     def expecting(self, job_id: str) -> Iterator["Future[Json]"]:
         """To be entered before the job is sent: from here on its reply is not missed."""
         future: Future[Json] = Future()
-        self._waiting[job_id] = future
+        with self._lock:
+            self._waiting.setdefault(job_id, []).append(future)
         try:
             yield future
         finally:
-            self._waiting.pop(job_id, None)
+            self._leave(job_id, future)
 
-    def wait(self, future: "Future[Json]", job: Job, timeout: float) -> Json | None:
+    def _leave(self, job_id: str, future: "Future[Json]") -> None:
+        with self._lock:
+            others = [one for one in self._waiting.pop(job_id, ()) if one is not future]
+            if others:
+                self._waiting[job_id] = others
+
+    def wait(self, future: "Future[Json]", job: Job, timeout: float, *, elsewhere: bool = False) -> Json | None:
         """The result; None if there is none in time. Replies may be lost; what is stored is the truth.
 
+        `elsewhere`: the job was sent before, perhaps by another process: what is stored is looked at now, and often.
         Raises the problem 410 once a purge has removed the job.
         """
-        deadline, look = time.monotonic() + timeout, FIRST_LOOK
+        look, longest = (0.0, MAX_LOOK_ELSEWHERE) if elsewhere else (FIRST_LOOK, MAX_LOOK)
+        deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return future.result(min(left, look))
             except TimeoutError:
-                look = min(2 * look, MAX_LOOK)
+                look = min(2 * look or FIRST_LOOK_ELSEWHERE, longest)
                 if result := answers.stored(self._blobs, job.id):
                     return result
                 if answers.purged_since(self._blobs, job.submitted_at):
@@ -103,5 +116,7 @@ class ReplyRouter:
             log.warning("dropped: %s", e)
             return
         # Gone if it came twice, or if the client outwaited its limit.
-        if future := self._waiting.pop(result["id"], None):
+        with self._lock:
+            futures = self._waiting.pop(result["id"], ())
+        for future in futures:
             future.set_result(result)

@@ -7,7 +7,7 @@ from typing import Any
 import pybase64 as base64
 from flask import request
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from facefleet.imagefile import check
 from facefleet.keys import clean_filename
@@ -62,10 +62,16 @@ def json_object(*, may_be_empty: bool = False) -> dict[str, Any]:
 
 
 def _body() -> bytes:
-    """The whole body. One of unknown length is cut at the limit by Flask, and would pass as a damaged image."""
+    """The whole body. One of unknown length is cut at the limit by Flask, and would pass as a damaged image.
+
+    So would one whose client went away in the middle; under an `Idempotency-Key`, the whole image, sent again, would be
+    another request than that.
+    """
     body = request.get_data(cache=False)
     if request.content_length is None and len(body) >= (request.max_content_length or len(body) + 1):
         raise RequestEntityTooLarge
+    if len(body) < (request.content_length or 0):
+        raise ClientDisconnected
     return body
 
 

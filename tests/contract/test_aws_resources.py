@@ -297,8 +297,8 @@ def test_messages_and_blobs_are_kept_as_long_as_the_settings_say_within_what_aws
         assert 0 <= retention(days) - days * 86_400 < 1
     for bucket in (one for one in wanted(settings) if isinstance(one, WantedBucket)):
         expiries = {rule["Filter"]["Prefix"]: rule["Expiration"].get("Days") for rule in lifecycle(bucket)[1:]}
-        workers = expiries.pop("workers/", 1)
-        assert workers == 1 and set(expiries.values()) == {max(1, ceil(days))}
+        for_a_day = {expiries.pop(area, 1) for area in ("workers/", "idempotency/")}
+        assert for_a_day == {1} and set(expiries.values()) == {max(1, ceil(days))}
 
 
 def test_photos_of_people_are_never_forgotten_and_old_versions_of_everything_are_within_days() -> None:

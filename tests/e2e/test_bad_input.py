@@ -242,6 +242,20 @@ def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(what: s
     assert answer.startswith(b"HTTP/1.1 " + status), answer[:300]
 
 
+@pytest.mark.parametrize("is_form", [True, False])
+def test_an_image_whose_rest_never_comes_is_no_damaged_image(is_form: bool, own: Service, photos: Path) -> None:
+    image = (photos / "obama.jpg").read_bytes()
+    upload = {"files": {"file": ("a.jpg", image)}} if is_form else {"data": image}
+    whole = requests.Request("POST", f"{own.url}/v1/recognitions", headers={"Host": "localhost"}, **upload).prepare()
+    head = "".join(f"{name}: {value}\r\n" for name, value in whole.headers.items())
+    if not is_form:
+        head += "Content-Type: image/jpeg\r\n"
+    start = f"POST /v1/recognitions HTTP/1.1\r\nConnection: close\r\n{head}\r\n".encode()
+    answer = raw(own, start + bytes(whole.body or b"")[: len(image) // 2])
+    assert answer.startswith(b"HTTP/1.1 400"), answer[:300]
+    assert b"damaged" not in answer
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/recognitions"])
 def test_forty_megabytes_in_chunks_are_refused(path: str, own: Service) -> None:
     headers = MULTIPART if path == "/" else {"Content-Type": "image/jpeg"}

@@ -11,6 +11,7 @@ import pytest
 from controller import wiring
 from controller.classic import CLASSIC
 from controller.housekeeping import answer_dead_letters, forget
+from controller.leading import forget_old
 from controller.ledger import Ledger
 from controller.policy import Terms
 from controller.reconcile import Controller
@@ -161,6 +162,26 @@ def test_images_and_answers_are_forgotten_and_people_stay(backend: Backend) -> N
     assert forget(backend.blobs, before=time.time() - 60) == 0
     assert forget(backend.blobs, before=time.time() + 60) == 4
     assert [b.key for b in backend.blobs.list("photos/")] == ["photos/paul/1"]
+
+
+def test_what_was_sent_under_a_key_is_forgotten_sooner_where_that_is_asked_for(backend: Backend) -> None:
+    for key in ("results/1.json", "idempotency/1", "idempotency/2"):
+        backend.blobs.put(key, b"x")
+    now = time.time()
+    assert forget(backend.blobs, before=now - 60, sent_before=now - 30) == 0
+    assert forget(backend.blobs, before=now - 60, sent_before=now + 60) == 2
+    assert [b.key for b in backend.blobs.list("results/")] == ["results/1.json"]
+    backend.blobs.put("idempotency/1", b"x")
+    assert forget(backend.blobs, before=now + 60, sent_before=now - 60) == 2
+
+
+def test_it_is_forgotten_a_day_after_it_was_sent_and_all_else_when_the_settings_say(backend: Backend) -> None:
+    for key in ("results/1.json", "idempotency/1"):
+        backend.blobs.put(key, b"x")
+    hour, now = 3600.0, time.time()
+    for later, left in ((23 * hour, 2), (25 * hour, 1), (47 * hour, 1), (49 * hour, 0)):
+        forget_old(backend.blobs, now + later, keep=48 * hour)
+        assert len([*backend.blobs.list("results/"), *backend.blobs.list("idempotency/")]) == left
 
 
 def test_an_answered_image_leaves_no_trace_in_the_queue_for_long(backend: Backend, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from facefleet import wire
 from facefleet.backends import connect
 from facefleet.errors import Unavailable
 from facefleet.model import Depth
@@ -67,6 +69,32 @@ def test_a_burst_between_two_looks_at_the_queue_is_bounded(backend: Backend) -> 
     with pytest.raises(Problem) as refused:
         leave(desk)
     assert (refused.value.code, requests.asked) == ("backlog_full", 1)
+
+
+def test_what_is_sent_is_told_and_what_is_refused_is_not(backend: Backend) -> None:
+    desk, told = desk_at(backend, Told(backend.requests, backlog=0), max_backlog=1), []
+    probe = Probe("a.jpg", b"image")
+    assert desk.ask(desk.recognition(probe), probe, timeout=0.0, sent=lambda: told.append("sent")) is None
+    with pytest.raises(Problem):
+        desk.ask(desk.recognition(probe), probe, timeout=0.0, sent=lambda: told.append("refused"))
+    assert (told, backend.requests.depth().backlog) == (["sent"], 1)
+
+
+def test_who_waits_for_what_was_sent_before_holds_no_image_and_is_not_counted(backend: Backend) -> None:
+    desk = desk_at(backend, Told(backend.requests, backlog=0), max_backlog=0)
+    probe = Probe("a.jpg", b"image")
+    assert desk.wait(desk.recognition(probe), probe, timeout=0.0) is None
+    assert (probe.image, backend.requests.depth().backlog) == (b"", 0)
+
+
+def test_each_message_has_an_image_of_its_own_where_a_job_is_sent_twice(tmp_path: Path) -> None:
+    backend = connect(Settings(data=tmp_path, max_message_bytes=1024))
+    desk = desk_at(backend, Told(backend.requests, backlog=0), max_backlog=9)
+    for _ in range(2):
+        probe = Probe("a.jpg", bytes(2000))
+        desk.leave(replace(desk.recognition(probe), id="a"), probe)
+    jobs = [wire.load_job(message.body) for message in backend.requests.receive(limit=2)]
+    assert [job.id for job in jobs] == ["a", "a"] and len({job.blob for job in jobs}) == 2
 
 
 def test_while_the_queue_is_slow_to_tell_its_depth_uploads_go_on(

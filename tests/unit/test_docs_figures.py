@@ -96,6 +96,7 @@ STORES = {
     "answers by file name": S3 + "${OutputBucket}/test_00",
     "answers by id, with encodings": S3 + "${StateBucket}/results/one.json",
     "ids of what waits": S3 + "${StateBucket}/queued/one",
+    "what was sent under an `Idempotency-Key`, in digests": S3 + "${StateBucket}/idempotency/one",
     "enrolled photos": S3 + "${StateBucket}/photos/obama/one",
     "snapshot of the gallery: all encodings": S3 + "${StateBucket}/gallery/snapshot",
     "heartbeats of workers": S3 + "${StateBucket}/workers/one",

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,6 +132,30 @@ def test_a_purge_leaves_what_came_after_it(backend: Backend, tmp_path: Path) -> 
     assert [info.key for info in backend.blobs.list(keys.INPUT)] == [keys.claim("later")]
     assert answers.purged_since(backend.blobs, submitted_at=0.0)
     assert not answers.purged_since(backend.blobs, submitted_at=time.time())
+
+
+class Unmarked:
+    """Blobs of which one cannot be written."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._blobs = backend.blobs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+    def put(self, key: str, data: bytes) -> None:
+        raise Unavailable("S3 does not allow it")
+
+
+def test_an_erasure_is_told_to_who_asks_again_and_goes_on_where_that_cannot_be(backend: Backend) -> None:
+    for blobs, marked in ((Unmarked(backend), False), (backend.blobs, True)):
+        backend.people.put(Person("paul", "Paul"))
+        keep(backend, "1", "a.jpg", "paul")
+        before = time.time()
+        erased = erase_person(backend.people, blobs, backend.requests, "paul")
+        assert erased is not None and erased["answers"] == 1
+        assert answers.erased_since(backend.blobs, before) is marked
+        assert not answers.erased_since(backend.blobs, time.time())
 
 
 class Stuck:

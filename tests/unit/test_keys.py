@@ -81,6 +81,13 @@ def test_the_places_are_those_that_readers_know() -> None:
 
 
 def test_what_is_forgotten_has_no_enrolled_photo() -> None:
-    places = [keys.input_image("x"), keys.claim("1"), keys.answer("x"), keys.result("1"), keys.queued("1")]
+    places = [
+        keys.input_image("x"),
+        keys.claim("1"),
+        keys.answer("x"),
+        keys.result("1"),
+        keys.queued("1"),
+        keys.sent("1"),
+    ]
     assert all(place.startswith(keys.FORGOTTEN) for place in places)
     assert not keys.photo("paul", "1").startswith(keys.FORGOTTEN)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from facefleet.model import Job, JobKind, Message, Result
 from facefleet.ports import Backend, Queue
 from facefleet.settings import Settings
 from web_tier.problems import Problem
-from web_tier.router import ReplyRouter
+from web_tier.router import FIRST_LOOK_ELSEWHERE, MAX_LOOK_ELSEWHERE, ReplyRouter
 
 
 @pytest.fixture
@@ -88,6 +89,31 @@ def test_a_lost_reply_is_found_in_what_is_stored(
         answers.store(backend.blobs, a_job("a"), Result("a", "a.jpg"))
         result = router.wait(future, a_job("a"), 20)
     assert result and result["answer"] == "unknown"
+
+
+def test_all_who_wait_for_one_job_get_its_reply(backend: Backend, router: ReplyRouter) -> None:
+    with router.expecting("a") as first, router.expecting("a") as second:
+        with router.expecting("a"):
+            pass  # who goes away takes nobody along
+        send(backend, router, "a", "paul")
+        results = [router.wait(future, a_job("a"), 20) for future in (first, second)]
+    assert [result and result["answer"] for result in results] == ["paul", "paul"]
+    assert router._waiting == {}, "nobody is kept who does not wait any more"
+
+
+def test_a_waiter_of_a_job_that_another_process_sent_looks_at_what_is_stored_at_once_and_then_soon(
+    backend: Backend, router: ReplyRouter
+) -> None:
+    answers.store(backend.blobs, a_job("a"), Result("a", "a.jpg"))
+    with router.expecting("a") as future:
+        began = time.monotonic()
+        assert router.wait(future, a_job("a"), 20, elsewhere=True)
+        assert time.monotonic() - began < FIRST_LOOK_ELSEWHERE
+    with router.expecting("b") as future:
+        threading.Timer(0.1, lambda: answers.store(backend.blobs, a_job("b"), Result("b", "b.jpg"))).start()
+        began = time.monotonic()
+        assert router.wait(future, a_job("b"), 20, elsewhere=True)
+        assert time.monotonic() - began < MAX_LOOK_ELSEWHERE / 2
 
 
 def test_a_waiter_gives_up_at_its_limit(router: ReplyRouter) -> None:

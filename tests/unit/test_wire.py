@@ -39,6 +39,7 @@ JOBS = st.builds(
     person_id=st.none() | TEXT,
     top_k=st.integers(0, 100),
     force=st.booleans(),
+    again=st.booleans(),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -57,9 +58,10 @@ JOB = {
     "person": None,
     "top_k": 3,
     "force": False,
+    "again": False,
 }
 #: Fields that a message from before they were added lacks.
-LATER = ("top_k", "force")
+LATER = ("top_k", "force", "again")
 BOX = {"x_min": 1, "y_min": 2, "x_max": 3, "y_max": 4}
 FACE = Face(
     box=Box(1, 2, 3, 4),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,25 @@ def test_whichever_call_fails_the_job_ends_with_one_answer(
     assert json.loads(backend.blobs.get(keys.result("j"))) == answers[0]
     assert answers[0]["answer"] == "paul"
     assert backend.blobs.get("out/j") == b"paul"
+
+
+@pytest.mark.parametrize(("again", "looked_at"), [(True, 1), (False, 2)])
+def test_a_job_that_is_sent_again_is_not_looked_at_again_where_its_result_lies(
+    backend: Backend, replies: Queue, again: bool, looked_at: int
+) -> None:
+    """The first try of another message is no redelivery: only who sends it knows."""
+    done: list[str] = []
+
+    def process(job: Job, image: bytes) -> Result:
+        done.append(job.id)
+        return recognised(job, image)
+
+    for one in (job("j", replies.name), replace(job("j", replies.name), again=again)):
+        backend.requests.send(wire.dump_job(one))
+    work_until(lambda: backend.requests.depth() == Depth(0, 0), backend, Calls(0, after=False), process)
+    told = received(replies)
+    assert len(done) == looked_at and len(told) == 2
+    assert not again or told[0] == told[1] == json.loads(backend.blobs.get(keys.result("j")))
 
 
 def test_the_claimed_image_is_gone_once_the_job_is_done(backend: Backend, replies: Queue) -> None:

@@ -78,6 +78,7 @@ def _web(clients: Clients, settings: Settings) -> Iterator[Probe]:
     yield Probe("web", "s3", "write and erase images", Shelf(clients.s3, settings.input_bucket).pass_by("claims/"))
     yield Probe("web", "s3", "read answers", state.read(keys.RESULTS))
     yield Probe("web", "s3", "write and erase state", state.pass_by(f"{keys.STATE}ready-"))
+    yield Probe("web", "s3", "note what was sent under a key", state.pass_by(keys.IDEMPOTENCY))
     yield from _of_people("web", people, Rows(clients.dynamodb, settings.people_table + INDEX))
     yield Probe("web", "dynamodb", "erase people", people.delete_nobody)
 

@@ -104,7 +104,8 @@ def retention(keep_days: float) -> int:
 def buckets(settings: Settings) -> tuple[WantedBucket, ...]:
     # S3 forgets by whole days, at midnight; the controller does so earlier, and this where it does not run.
     days = max(1, ceil(settings.keep_days))
-    state = ((keys.RESULTS, days), (keys.QUEUED, days), (keys.WORKERS, 1))
+    once = ceil(keys.IDEMPOTENCY_KEPT / DAY)
+    state = ((keys.RESULTS, days), (keys.QUEUED, days), (keys.IDEMPOTENCY, once), (keys.WORKERS, 1))
     return (
         WantedBucket(settings.input_bucket, "FACEFLEET_INPUT_BUCKET", (("", days),)),
         WantedBucket(settings.output_bucket, "FACEFLEET_OUTPUT_BUCKET", (("", days),)),
