@@ -1,6 +1,6 @@
 """The camera on a Pi's ribbon cable, through picamera2, which `apt` brings together with libcamera.
 
-What is used of it was read in its source, version 0.3.38.
+It has to be 0.3.27 or newer: by its source time-outs came until 0.3.22, a JPEG from YUV with 0.3.27. Read up to 0.3.38.
 """
 
 import io
@@ -17,6 +17,7 @@ PATIENCE = 5.0
 #: the first photo is a bad one; a third of the usual frames does that, at a third of the work for a small Pi.
 FRAME_MICROSECONDS = 100_000
 QUALITY = 92
+UPGRADE = "bring the Pi up to date, `sudo apt update && sudo apt full-upgrade`, and restart it"
 #: Frames after which exposure and colours are found.
 WARM_FRAMES = 8
 #: Set where the camera has them: focus all the time, `AfModeContinuous`; and `ExposureShort`, a noisy face being better
@@ -53,6 +54,8 @@ class Picamera:
         request = self._fresh()
         try:
             request.save("main", photo, format="jpeg")
+        except Exception as e:  # the libraries' own, of several kinds
+            raise CameraFailed(f"no JPEG was made of a frame ({e}): {UPGRADE}") from e
         finally:
             request.release()
         return photo.getvalue()
@@ -83,9 +86,10 @@ class Picamera:
         )
         camera.set_controls({name: value for name, value in WISHES.items() if name in camera.camera_controls})
         camera.start()
-        # The first frames are dark; and a camera that gives none is to be known now.
+        # The first frames are dark; and a camera that gives no photo is to be known now.
         for _ in range(WARM_FRAMES):
             self._fresh().release()
+        self.still()
 
     def _fresh(self) -> Any:
         """A frame whose exposure began after this was called."""
@@ -96,7 +100,7 @@ class Picamera:
             self._camera.cancel_all_and_flush()
             raise CameraFailed(f"no frame in {PATIENCE:.0f} s: check the cable of the camera, then press again") from e
         except Exception as e:
-            raise CameraFailed(f"the camera gave no frame ({e}): press again; if it stays so, restart the Pi") from e
+            raise CameraFailed(f"the camera gave no frame ({e}): press again; if it stays so, {UPGRADE}") from e
 
 
 def ribbon_camera(cameras: list[dict[str, Any]]) -> int:

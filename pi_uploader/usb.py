@@ -27,7 +27,7 @@ JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 class UsbCamera:
     """One device, kept open and streaming until it is closed.
 
-    It costs nearly nothing to stream while nobody reads: the camera itself looks after its exposure, and the driver
+    While nobody reads, streaming costs this process nothing: the camera itself looks after its exposure, and the kernel
     drops frames that find no empty buffer. Opening at each press would cost a second in the dark instead.
     """
 
