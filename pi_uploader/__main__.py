@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from typing import Any
 from pi_uploader.answers import Answer
 from pi_uploader.button import watched
 from pi_uploader.camera import BadCamera, CameraError
+from pi_uploader.check import check
 from pi_uploader.client import opened
+from pi_uploader.enrol import Arrivals, enrol
 from pi_uploader.lights import Lights
 from pi_uploader.live import Ending, Session, watch
 from pi_uploader.pins import NoPins, open_pins
@@ -50,6 +53,8 @@ def main() -> None:
     except (CameraError, NoPins, SpoolBusy, OSError) as e:
         say(f"pi_uploader: {e}")
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,10 +92,14 @@ def common_options() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
+    if options.check:
+        return check(settings, say, as_json=options.json)
     if not open_pins():
         say("no GPIO here: Enter is the button, and answers are told in words alone")
     if options.mode == "live":
         return live_mode(settings, options.csv or settings.folder / SEEN)
+    if options.mode == "enrol":
+        return enrol_mode(settings, options.name, options.photos)
     return press_mode(settings)
 
 
@@ -106,6 +115,21 @@ def live_mode(settings: Settings, csv: Path) -> int:
         watch(client, session, ending, csv=csv)
     lights.close()
     return 0
+
+
+def enrol_mode(settings: Settings, name: str, photos: int) -> int:
+    arrivals, lights = Arrivals(), Lights(settings)
+    on_signals(stop=arrivals.stop)
+
+    def answered(item: Item, answer: Answer, latency: float | None) -> None:
+        if latency is None:
+            tell(say, item, answer, latency)
+        arrivals.answered(item, answer)
+
+    with opened(settings, lights, say, answered, uploads=1) as client:
+        done = enrol(client, arrivals, name, photos)
+    lights.close()
+    return 0 if done else 1
 
 
 def press_mode(settings: Settings) -> int:
@@ -132,8 +156,11 @@ def on_signals(*, stop: Callable[[], Any], press: Callable[[], Any] | None = Non
 
 
 def say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
+    encoding = sys.stdout.encoding
+    # A terminal that is gone, or lacks a letter of a name, must not keep photos from being sent.
+    with suppress(OSError):
+        sys.stdout.write(f"{words}\n".encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ class Answer:
 def answer_of(result: dict[str, Any], round_trip: float) -> Answer:
     """Out of a result of `/v1/recognitions`. Raises `LookupError`, `TypeError` or `ValueError` for what is none."""
     job_id, answer = str(result["id"]), result["answer"]
+    if not isinstance(answer, str):
+        raise TypeError("an answer is a word")
     people = tuple(str(face["name"] or face["person"] or UNKNOWN) for face in result["faces"])
     outcome = Outcome.UNKNOWN if answer == UNKNOWN else Outcome.KNOWN
     words = ", ".join(_face_in_words(face) for face in result["faces"]) or "unknown (no face)"

@@ -40,6 +40,7 @@ class Client:
         self._journal = Journal(folder / ANSWERS, keep_days=settings.keep_days)
         self._answered = answered
         self._camera: Camera | None = None
+        self._captures = False
         self._away: str | None = None
         self._telling = threading.Lock()
         heard = Heard(answered=self._hear, away=self._hear_away)
@@ -53,7 +54,7 @@ class Client:
 
     def capture(self, label: str = "photo") -> Item:
         """A new capture, safe in the spool, on its way. Raises `CameraError` and `SpoolFull`."""
-        self.lights.working(True)
+        self._work(captures=True)
         try:
             image = self.open_camera().still()
             return self.spool.put(image, taken_at=time.time(), since=time.monotonic(), label=label)
@@ -62,8 +63,9 @@ class Client:
                 # It may have been unplugged: whoever asks next opens it anew.
                 self.close_camera()
             self.lights.answered(Outcome.REFUSED)
-            self.lights.working(bool(len(self.spool)))
             raise
+        finally:
+            self._work(captures=False)
 
     def close_camera(self) -> None:
         camera, self._camera = self._camera, None
@@ -77,7 +79,7 @@ class Client:
             self.spool.remove(items[key])
         if left := len(self.spool):
             self.say(f"{left} captures wait from before, and are sent now")
-            self.lights.working(True)
+        self._work()
 
     def tidy(self) -> None:
         try:
@@ -88,15 +90,21 @@ class Client:
     def _hear(self, item: Item, answer: Answer) -> None:
         latency = None if item.since is None else time.monotonic() - item.since
         self.lights.answered(answer.outcome)
-        self.lights.working(bool(len(self.spool)))
+        self._work()
         self._answered(item, answer, latency)
+
+    def _work(self, *, captures: bool | None = None) -> None:
+        """Has the LED say what is so: told by two threads, an answer could put out the light of the next press."""
+        with self._telling:
+            self._captures = self._captures if captures is None else captures
+            self.lights.working(self._captures or len(self.spool) > 0)
 
     def _hear_away(self, away: Away | None) -> None:
         """Said once for each reason, and once when it is over."""
         words = None if away is None else str(away)
         with self._telling:
             before, self._away = self._away, words
-        self.lights.offline(away is not None)
+            self.lights.offline(away is not None)
         if words == before:
             return
         self.say(f"{words}; {len(self.spool)} captures wait" if words else "the service answers again")
@@ -108,8 +116,9 @@ def opened(settings: Settings, lights: Lights, say: Say, answered: Answered, *, 
     with ExitStack() as closing:
         client = Client(settings, lights, say, answered, uploads=uploads)
         closing.enter_context(client.spool)
-        client.tidy()
+        # What is tidied away can settle nothing any more.
         client.settle()
+        client.tidy()
         closing.callback(client.close_camera)
         closing.callback(client.uploader.stop, LAST_ANSWER)
         client.uploader.start()

@@ -1,37 +1,50 @@
 """Requests to the service: one connection for each thread, kept alive; time-outs and bounds on all."""
 
 import json
+import ssl
 import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
-from pi_uploader.settings import Settings
+from pi_uploader.settings import BadSettings, Settings
 
 #: Seconds to connect, and to wait for the next bytes: above the service's own limit of 60.
 TIMEOUT = (5.0, 90.0)
 #: Seconds for all of an answer from its first byte on, and its bytes. Real ones have some thousand.
 WHOLE, MAX_BYTES = 30.0, 4_000_000
 #: Statuses that say of this very request that it will not do, where a problem of the service (RFC 9457) goes with them.
-FINAL = frozenset({400, 409, 413, 415, 422})
-#: A service that wants to be left alone for longer is asked after a day all the same.
-MAX_RETRY_AFTER = 86_400.0
+FINAL = frozenset({400, 413, 415, 422})
+#: Problems of these statuses that the same request, sent again, may not have.
+PASSING = frozenset({"malformed_request", "image_gone", "conflict"})
+#: Statuses that may be for one image alone, as of a proxy that takes small ones only. Others may fare better.
+OF_ONE = FINAL | {409, 500}
+#: Statuses with which others than the service ask for a pause, such as a proxy before it.
+PAUSES = frozenset({429, 503})
+#: What the type of each problem of the service begins with, and its code ends.
+PROBLEM = "urn:facefleet:problem:"
+#: Characters of a problem that are told: another service may have a page of them.
+MAX_WORDS = 300
+#: A service that wants to be left alone for longer is asked after six hours all the same.
+MAX_RETRY_AFTER = 21_600.0
 
 
 class Away(ConnectionError):
     """No answer now: try again later, after `retry_after` seconds if the service says so.
 
-    The words say what to look at.
+    The words say what to look at. `of_one`: perhaps this request alone gets none.
     """
 
-    def __init__(self, words: str, retry_after: float | None = None) -> None:
+    def __init__(self, words: str, retry_after: float | None = None, *, of_one: bool = False) -> None:
         super().__init__(words)
         self.retry_after = retry_after
+        self.of_one = of_one
 
 
 class Refused(ValueError):
@@ -55,50 +68,69 @@ class Door:
     """The service at `url`."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises `BadSettings` for a `ca_file` that cannot be used."""
         self.url = settings.url
         self._key = settings.api_key
         self._verify = settings.ca_file or True
         self._own = threading.local()
+        if settings.ca_file:
+            _check_authority(settings.ca_file)
 
-    def post(self, path: str, **body: Any) -> Any:
-        """The JSON of a 200 or 201. Raises `Refused` and `Away`."""
+    def post(self, path: str, *, final: frozenset[int] = FINAL, **body: Any) -> Any:
+        """The JSON of a 200 or 201. Raises `Refused`, for a status in `final`, and `Away`."""
+        if isinstance(data := body.get("data"), bytes):
+            # Of bytes, all would have to go in the seconds for connecting: sockets count from the first to the last.
+            body["data"] = BytesIO(data)
         reply = self.ask("POST", path, **body)
         if reply.status in (HTTPStatus.OK, HTTPStatus.CREATED) and reply.body is not None:
             return reply.body
-        raise failure(reply, self.url)
+        raise failure(reply, self.url, final)
 
     def ask(self, method: str, path: str, **body: Any) -> Reply:
         """Whatever it answers. Raises `Away` if nothing whole comes."""
         try:
             # No redirects: the key would go along, and a photo would not.
+            # The authority with each request: else a bundle that the environment names would go before it.
             with self._session().request(
-                method, self.url + path, timeout=TIMEOUT, allow_redirects=False, stream=True, **body
+                method,
+                self.url + path,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+                stream=True,
+                verify=self._verify,
+                **body,
             ) as response:
                 return Reply(response.status_code, _json(response), response.headers)
         except (requests.RequestException, HTTPError, OSError) as e:
-            raise Away(f"{self.url} cannot be reached ({_why(e)}): is it running, and is the network there?") from e
+            raise Away(f"{self.url} cannot be reached ({why(e)}): {_what_helps(e)}") from e
 
     def _session(self) -> requests.Session:
         if not hasattr(self._own, "session"):
             self._own.session = requests.Session()
-            self._own.session.verify = self._verify
             if self._key:
                 self._own.session.headers["x-api-key"] = self._key
         session: requests.Session = self._own.session
         return session
 
 
-def failure(reply: Reply, url: str) -> Away | Refused:
+def failure(reply: Reply, url: str, final: frozenset[int] = FINAL) -> Away | Refused:
     """What an answer means that is not the one hoped for."""
     told = reply.body if isinstance(reply.body, dict) else {}
-    code, detail = str(told.get("code", "")), str(told.get("detail", ""))
-    if reply.status in FINAL and code:
+    code, detail = str(told.get("code", "")), _told(told.get("detail", ""))
+    is_ours = bool(code) and told.get("type") == PROBLEM + code
+    of_one = reply.status in OF_ONE
+    if is_ours and reply.status in final and code not in PASSING:
         return Refused(detail, code)
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Away(f"{url} does not take our key ({detail or reply.status}): correct api_key")
-    if not code:
-        return Away(f"{url} gave no answer of facefleet's ({reply.status}): is another service there, or a login page?")
-    return Away(f"{url} says {reply.status}: {detail}", retry_after(reply))
+    if not is_ours:
+        return Away(strange(url, reply.status), retry_after(reply) if reply.status in PAUSES else None, of_one=of_one)
+    return Away(f"{url} says {reply.status}: {detail}", retry_after(reply), of_one=of_one)
+
+
+def strange(url: str, status: int) -> str:
+    """What to say of an answer that the service does not give."""
+    return f"{url} gave no answer of facefleet's ({status}): is another service there, or a login page?"
 
 
 def retry_after(reply: Reply) -> float | None:
@@ -112,10 +144,30 @@ def retry_after(reply: Reply) -> float | None:
         return None
 
 
+def why(error: BaseException) -> str:
+    """The innermost reason, without addresses of objects."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    words = str(error) if type(error) in (OSError, TimeoutError) else ""
+    return getattr(error, "strerror", None) or words or type(error).__name__
+
+
+def _what_helps(error: BaseException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "is the clock right, and does ca_file name the authority that signed its certificate?"
+    return "is it running, and is the network there?"
+
+
+def _told(value: Any) -> str:
+    """As much as goes into a line, and nothing that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in str(value)[:MAX_WORDS])
+
+
 def _json(response: requests.Response) -> Any:
     """Raises `OSError` for an answer that is too long, or takes too long."""
     body, deadline = bytearray(), time.monotonic() + WHOLE
-    for chunk in response.iter_content(65_536):
+    # Whatever is there, as it comes: who waits for a certain number of bytes may wait for each of them.
+    for chunk in iter(lambda: response.raw.read1(65_536, decode_content=True), b""):
         body += chunk
         if len(body) > MAX_BYTES or time.monotonic() > deadline:
             raise OSError("an answer without end")
@@ -125,8 +177,8 @@ def _json(response: requests.Response) -> Any:
         return None
 
 
-def _why(error: BaseException) -> str:
-    """The innermost reason, without addresses of objects."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return getattr(error, "strerror", None) or type(error).__name__
+def _check_authority(ca_file: str) -> None:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as e:
+        raise BadSettings(f"ca_file {ca_file} cannot be used ({why(e)}): name a file of certificates in PEM") from None

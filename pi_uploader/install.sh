@@ -1,8 +1,8 @@
 #!/bin/sh
-# sudo ./install.sh SERVICE_URL [--usb-camera]: from now on, and after each boot, a press of the button asks that
-#   service who stands before the camera. Again at will: the code is renewed; settings stay, but for a URL if given.
-#   A key is taken from FACEFLEET_API_KEY: export it, and sudo --preserve-env=FACEFLEET_API_KEY ./install.sh SERVICE_URL
-# sudo ./install.sh --uninstall [--erase]: undoes it; --erase removes settings, photos and answers, too.
+# ./install.sh SERVICE_URL [--usb-camera]: from now on, and after each boot, a press of the button asks that service who
+#   stands before the camera. Again at will: the code is renewed; settings stay, but for a URL if given. A key is taken
+#   from FACEFLEET_API_KEY in the environment. It asks sudo for what only root may do.
+# ./install.sh --uninstall [--erase]: undoes it; --erase removes settings, photos and answers, too.
 set -eu
 umask 022
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ die() {
   exit 1
 }
 usage() {
-  echo "usage: sudo ./install.sh http://HOST:8000 [--usb-camera] | --uninstall [--erase]" >&2
+  echo "usage: ./install.sh http://HOST:8000 [--usb-camera] | --uninstall [--erase]" >&2
   say "$*" >&2
   exit 2
 }
@@ -58,7 +58,8 @@ fetch_packages() {
   say "fetches Debian's$missing"
   export DEBIAN_FRONTEND=noninteractive
   set -- -qq -o Acquire::http::Timeout=20 -o Acquire::Retries=1 -o DPkg::Lock::Timeout=120
-  apt-get "$@" update || say "Debian's lists of packages cannot be fetched: is there a network?"
+  apt-get "$@" -o APT::Update::Error-Mode=any update ||
+    say "Debian's lists of packages cannot be fetched: is there a network?"
   for package in $missing; do
     # One by one: of another Debian than Raspberry Pi OS some are not to be had, and the others are wanted all the same.
     apt-get "$@" install --yes --no-install-recommends "$package" </dev/null >/dev/null ||
@@ -152,7 +153,10 @@ done
 if [ -n "$uninstall" ] && [ -n "$url$usb" ]; then usage "either installs or uninstalls"; fi
 if [ -n "$erase" ] && [ -z "$uninstall" ]; then usage "--erase goes with --uninstall"; fi
 if [ -z "$uninstall$url" ] && [ ! -e "$settings" ]; then usage "which service? Name its URL"; fi
-[ "$(id -u)" -eq 0 ] || die "has to be root: sudo ./install.sh $*"
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || die "has to be root: su, and then ./install.sh $*"
+  FACEFLEET_API_KEY=$key exec sudo --preserve-env=FACEFLEET_API_KEY sh "$here/install.sh" "$@"
+fi
 
 if [ -n "$uninstall" ]; then
   uninstall

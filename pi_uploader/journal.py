@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import IO
 
 from pi_uploader.answers import Answer
-from pi_uploader.spool import MAKING, Item, sync_folder
+from pi_uploader.disk import MAKING, sync_folder
+from pi_uploader.spool import Item
 
 COLUMNS = ("taken_at", "label", "key", "outcome", "people", "words", "round_trip_ms", "id")
 TAKEN_AT, KEY = COLUMNS.index("taken_at"), COLUMNS.index("key")
 #: Some 5 MB; the file holds twice as many before the oldest go.
 MAX_LINES = 25_000
+#: Characters of a text in it. Real ones have some hundred; a reader of CSV takes 131,072.
+MAX_TEXT = 2000
 DAY = 86_400.0
 #: Old lines go so many seconds late at most.
 TIDY_EVERY = 3600.0
@@ -78,21 +81,35 @@ class Journal:
     def _read(self) -> Iterator[list[str]]:
         """What is no line of ours is passed by."""
         with suppress(FileNotFoundError), self._path.open(newline="", encoding="utf-8", errors="replace") as file:
-            yield from (line for line in csv.reader(file) if len(line) == len(COLUMNS) and line[KEY] != COLUMNS[KEY])
+            # Each by itself, so that a quote in a damaged one does not swallow those after it.
+            lines = (_parsed(line) for line in file)
+            yield from (line for line in lines if len(line) == len(COLUMNS) and line[KEY] != COLUMNS[KEY])
 
 
 def _line(item: Item, answer: Answer) -> tuple[object, ...]:
     taken_at = datetime.fromtimestamp(item.taken_at, UTC).isoformat(timespec="milliseconds")
     people, milliseconds = "; ".join(answer.people), round(1000 * answer.round_trip)
-    # A line is a line: words may hold anything.
-    texts = (" ".join(text.split()) for text in (people, answer.words))
-    return taken_at, item.label, item.key, answer.outcome, *texts, milliseconds, " ".join(answer.job_id.split())
+    label, people, words, job_id = map(_in_a_line, (item.label, people, answer.words, answer.job_id))
+    return taken_at, label, item.key, answer.outcome, people, words, milliseconds, job_id
+
+
+def _in_a_line(text: str) -> str:
+    """A line is a line: words may hold anything."""
+    return " ".join(text[:MAX_TEXT].split())
+
+
+def _parsed(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 def _as_csv(lines: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(lines)
-    return text.getvalue().encode()
+    # Half of a character is valid in JSON, and nowhere else.
+    return text.getvalue().encode(errors="replace")
 
 
 def _append(path: Path, data: bytes) -> None:
@@ -128,5 +145,5 @@ def _whole_lines(file: IO[bytes]) -> tuple[int, int]:
 def _is_older(line: list[str], oldest: float) -> bool:
     try:
         return datetime.fromisoformat(line[TAKEN_AT]).timestamp() < oldest
-    except ValueError:
+    except (ValueError, OverflowError):
         return True

@@ -59,6 +59,8 @@ class Lights:
         with self._changing:
             for device in (*self.leds().values(), self._buzzer):
                 if device is not None:
+                    # Whether a pin that is let go falls back is the kernel's to say.
+                    device.off()
                     device.close()
 
     def _light(self, led: LED | None, *, instead_of: LED | None) -> None:

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 from pi_uploader import supervision
 from pi_uploader.answers import Answer
-from pi_uploader.camera import CameraError
+from pi_uploader.camera import BadCamera, CameraError
 from pi_uploader.client import Client, Say
 from pi_uploader.spool import Item, SpoolFull
 
@@ -74,9 +74,14 @@ def answer_presses(client: Client, events: Events) -> Event:
 
 
 def open_early(client: Client) -> None:
-    """So that the first press finds a camera that has got used to the light. One that is missing may come yet."""
+    """So that the first press finds a camera that has got used to the light. One that is missing may come yet.
+
+    Raises `BadCamera` for one that never will.
+    """
     try:
         client.open_camera()
+    except BadCamera:
+        raise
     except CameraError as e:
         client.say(str(e))
 
@@ -97,9 +102,9 @@ def tell(say: Say, item: Item, answer: Answer, latency: float | None) -> None:
     say(f"{name}: {answer.words} ({took}, round trip {1000 * answer.round_trip:.0f} ms)")
 
 
-def ask_for_poweroff(runtime: str | None = os.environ.get("RUNTIME_DIRECTORY")) -> bool:
+def ask_for_poweroff(runtime: str | None = None) -> bool:
     """Has systemd power the machine off, where `install.sh` has set it up to; False where not."""
-    if not runtime:
+    if not (runtime := runtime or os.environ.get("RUNTIME_DIRECTORY")):
         return False
     (Path(runtime) / POWEROFF).touch()
     return True

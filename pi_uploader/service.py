@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from pi_uploader.answers import Answer, Outcome, answer_of
-from pi_uploader.door import Away, Door, Refused
+from pi_uploader.door import FINAL, Away, Door, Refused, strange
 from pi_uploader.spool import Item
 
 #: What the service says where there is such a person already.
@@ -13,6 +13,8 @@ EXISTS = "person_exists"
 TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 #: What a capture to enrol is labelled with, before the person's id.
 ENROL = "enrol-"
+#: A person may be there already, and a photo may be another's.
+FINAL_ENROLLING = FINAL | {409}
 
 
 def ask(door: Door, item: Item, image: bytes) -> Answer:
@@ -29,11 +31,13 @@ def ask(door: Door, item: Item, image: bytes) -> Answer:
 def add_person(door: Door, person_id: str, name: str) -> bool:
     """False if there is such a person already. Raises `Away` and `Refused`."""
     try:
-        door.post("/v1/people", json={"id": person_id, "name": name})
+        person = door.post("/v1/people", json={"id": person_id, "name": name}, final=FINAL_ENROLLING)
     except Refused as e:
         if e.code == EXISTS:
             return False
         raise
+    if not isinstance(person, dict) or person.get("id") != person_id:
+        raise Away(strange(door.url, 201))
     return True
 
 
@@ -49,10 +53,12 @@ def _recognise(door: Door, item: Item, image: bytes, started: float) -> Answer:
     try:
         return answer_of(result, time.monotonic() - started)
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise Away(f"{door.url} gave no answer of facefleet's: is another service there?") from None
+        raise Away(strange(door.url, 200), of_one=True) from None
 
 
 def _enrol(door: Door, person_id: str, item: Item, image: bytes, started: float) -> Answer:
     path = f"/v1/people/{quote(person_id, safe='')}/photos?filename={filename(item)}"
-    door.post(path, data=image, headers={"Content-Type": TYPES[item.suffix]})
+    reply = door.post(path, data=image, headers={"Content-Type": TYPES[item.suffix]}, final=FINAL_ENROLLING)
+    if not (isinstance(reply, dict) and isinstance(reply.get("photo"), dict)):
+        raise Away(strange(door.url, 201), of_one=True)
     return Answer(Outcome.ENROLLED, "enrolled", (person_id,), round_trip=time.monotonic() - started)

@@ -60,9 +60,9 @@ class Settings:
     def __post_init__(self) -> None:
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.type, f.metadata)
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
+        if not _is_address(self.url):
             raise BadSettings(f"url is http://HOST:8000 or https://HOST, not {self.url!r}")
-        if not (self.api_key.isascii() and self.api_key.isprintable()):
+        if not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
             raise BadSettings("api_key is of visible ASCII characters: copy it from the service's settings")
         if self.on_hold not in ON_HOLD:
             raise BadSettings(f"on_hold is {' or '.join(ON_HOLD)}, not {self.on_hold!r}")
@@ -70,7 +70,11 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        return Path(self.data).expanduser()
+        """Raises `BadSettings` where nobody knows whose home is meant."""
+        try:
+            return Path(self.data).expanduser()
+        except RuntimeError as e:
+            raise BadSettings(f"data is {self.data}: {e}; name a folder without ~") from None
 
 
 def load(file: Path | None, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -99,7 +103,7 @@ def _read(place: Path) -> dict[str, Any]:
     try:
         with place.open("rb") as file:
             return tomllib.load(file)
-    except tomllib.TOMLDecodeError as e:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise BadSettings(f"{place} is not TOML: {e}") from None
     except OSError as e:
         why = (
@@ -114,6 +118,17 @@ def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
     if bounds["low"] is not None and not bounds["low"] <= value <= (bounds["high"] or sys.maxsize):
         most = f" to {bounds['high']}" if bounds["high"] else ""
         raise BadSettings(f"{name} is {value}: it is from {bounds['low']}{most}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # The port is looked at when it is asked for.
+        is_whole = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
+    is_clean = url.isprintable() and " " not in url and not parts.query and not parts.fragment
+    return is_whole and is_clean and parts.scheme in ("http", "https")
 
 
 def _refuse_shared_pins(settings: Settings) -> None:

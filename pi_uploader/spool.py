@@ -9,10 +9,10 @@ those to enrol never go: where only these are left, the new capture is refused, 
 
 import heapq
 import logging
-import os
 import re
 import shutil
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,12 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from pi_uploader.disk import MAKING, write_whole
+
 log = logging.getLogger(__name__)
 
 FRAME = "frame"
-#: What a file in the making begins with.
-MAKING = ".making-"
-NAME = re.compile(r"(\d{10,})_(\d+)_([0-9a-f]{32})_(.+)\.(jpg|png)", re.DOTALL)
+NAME = re.compile(r"([0-9]{10,})_([0-9]{1,14})_([0-9a-f]{32})_([^/]+)\.(jpg|png)", re.DOTALL)
 PNG = b"\x89PNG"
 #: A file's name takes 255 bytes on ext4, and all but the label is ours.
 MAX_LABEL_BYTES = 150
@@ -64,7 +64,9 @@ def item_of(name: str) -> Item | None:
     if (found := NAME.fullmatch(name)) is None:
         return None
     number, taken_ms, key, label, suffix = found.groups()
-    return Item(int(number), int(taken_ms) / 1000, key, label, suffix)
+    item = Item(int(number), int(taken_ms) / 1000, key, label, suffix)
+    # Whatever is written in another way than ours is somebody else's.
+    return item if item.name == name else None
 
 
 class Spool:
@@ -80,15 +82,16 @@ class Spool:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise SpoolBusy(
-                f"{folder} is another pi_uploader's: stop that one first, or name a folder with --data"
-            ) from None
+            raise SpoolBusy(f"{folder} is in use by another pi_uploader: stop that first, or name a --data") from None
         self._changed = threading.Condition()
         self._sizes = _found_in(folder)
         self._bytes = sum(self._sizes.values())
-        self._line = sorted(self._sizes)
+        #: By turn: 0, or later for those that went behind all others, which `_turn_of` knows.
+        self._line = [(0, item) for item in sorted(self._sizes)]
+        self._turns, self._turn_of = 0, dict[Item, int]()
         self._in_hand: set[Item] = set()
         self._last = max((item.number for item in self._sizes), default=0)
+        self._ends = False
         #: Frames that went to make room.
         self.lost = 0
 
@@ -110,108 +113,118 @@ class Spool:
         """Returns once the capture is safe. Raises `SpoolFull`."""
         item = self._placed(image, taken_at, since, label)
         try:
-            self._write(item, image)
+            write_whole(self._folder / item.name, image)
         except OSError as e:
             with self._changed:
                 self._forget(item)
             raise SpoolFull(f"{self._folder} cannot be written ({e.strerror}): the capture is not taken") from e
-        with self._changed:
-            heapq.heappush(self._line, item)
-            self._changed.notify()
+        self.give_back(item)
         return item
 
     def take(self, timeout: float) -> Item | None:
         """The first that nobody has in hand, now in the caller's; None if there was none in time."""
         with self._changed:
-            self._changed.wait_for(self._is_waiting, timeout)
+            self._changed.wait_for(lambda: self._is_waiting() or self._ends, timeout)
             if not self._is_waiting():
                 return None
-            item = heapq.heappop(self._line)
+            item = heapq.heappop(self._line)[1]
             self._in_hand.add(item)
             return item
 
-    def give_back(self, item: Item) -> None:
-        """To its old place in line."""
+    def end(self) -> None:
+        """From now on nobody waits for a capture that may come."""
         with self._changed:
+            self._ends = True
+            self._changed.notify_all()
+
+    def give_back(self, item: Item, *, last: bool = False) -> None:
+        """To its old place in line, or to behind all that wait; again is harmless."""
+        with self._changed:
+            if item not in self._in_hand:
+                return
             self._in_hand.discard(item)
-            heapq.heappush(self._line, item)
+            if last:
+                self._turns += 1
+                self._turn_of[item] = self._turns
+            heapq.heappush(self._line, (self._turn_of.get(item, 0), item))
             self._changed.notify()
+
+    def others_wait(self) -> bool:
+        """Whether there is any that nobody has in hand."""
+        with self._changed:
+            return self._is_waiting()
 
     def read(self, item: Item) -> bytes:
         """Raises `OSError`."""
         return (self._folder / item.name).read_bytes()
 
     def remove(self, item: Item) -> None:
-        """It is answered. Again is harmless."""
-        (self._folder / item.name).unlink(missing_ok=True)
-        with self._changed:
-            self._forget(item)
+        """It is answered. Again is harmless. Raises `OSError`; nobody waits for it any more then, either."""
+        try:
+            (self._folder / item.name).unlink(missing_ok=True)
+        finally:
+            with self._changed:
+                self._forget(item)
 
     def _is_waiting(self) -> bool:
         # Those that went meanwhile are still in line.
-        while self._line and self._line[0] not in self._sizes:
+        while self._line and self._line[0][1] not in self._sizes:
             heapq.heappop(self._line)
         return bool(self._line)
 
     def _placed(self, image: bytes, taken_at: float, since: float | None, label: str) -> Item:
-        """A new item with room for it, held from now on."""
-        if len(label.encode()) > MAX_LABEL_BYTES:
-            raise ValueError(f"{label} is too long: {MAX_LABEL_BYTES} bytes at most")
+        """A new item with room for it; in hand, so that nobody makes room of what is being written."""
+        if not label or len(label.encode()) > MAX_LABEL_BYTES or set(label) & {"/", "\\", "\0"}:
+            raise ValueError(f"{label!r} is no part of a file's name, of {MAX_LABEL_BYTES} bytes at most")
         with self._changed:
             self._make_room(len(image))
             self._last += 1
             suffix = "png" if image.startswith(PNG) else "jpg"
-            item = Item(self._last, taken_at, uuid4().hex, label, suffix, since)
+            # As its file's name has it: the next process must send it as this one did.
+            item = Item(self._last, round(1000 * taken_at) / 1000, uuid4().hex, label, suffix, since)
+            self._in_hand.add(item)
             self._sizes[item] = len(image)
             self._bytes += len(image)
             return item
 
     def _make_room(self, needed: int) -> None:
-        while not self._fits(needed):
-            oldest = min((item for item in self._sizes if item.is_frame and item not in self._in_hand), default=None)
-            if oldest is None:
-                raise SpoolFull(
-                    f"no room in {self._folder}: {len(self._sizes)} captures of {self._bytes / 1e6:.0f} MB wait, "
-                    f"{shutil.disk_usage(self._folder).free / 1e6:.0f} MB of the disk are free: "
-                    "see that the service can be reached, or raise spool_bytes"
-                )
+        """All that it takes, or nothing: frames that went would be lost for a capture that is refused all the same."""
+        if self._short_of(needed) > sum(self._sizes[item] for item in self._expendable()):
+            raise self._full()
+        while self._short_of(needed) > 0:
+            # None where somebody else fills the disk meanwhile.
+            if (oldest := min(self._expendable(), default=None)) is None:
+                raise self._full()
             (self._folder / oldest.name).unlink(missing_ok=True)
             self._forget(oldest)
             self.lost += 1
             log.warning("%s went, unsent, to make room", oldest.label)
 
-    def _fits(self, needed: int) -> bool:
-        free = shutil.disk_usage(self._folder).free
-        return self._bytes + needed <= self._max_bytes and free - needed >= self._free_bytes
+    def _short_of(self, needed: int) -> int:
+        """Bytes that must go for so many more; 0 or less if none must."""
+        return max(self._bytes + needed - self._max_bytes, self._free_bytes + needed - self._free())
+
+    def _free(self) -> int:
+        """Bytes that are free on the disk."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError as e:
+            raise SpoolFull(f"{self._folder} cannot be used ({e.strerror}): see what became of it") from e
+
+    def _expendable(self) -> Iterator[Item]:
+        return (item for item in self._sizes if item.is_frame and item not in self._in_hand)
+
+    def _full(self) -> SpoolFull:
+        return SpoolFull(
+            f"no room in {self._folder}: {len(self._sizes)} captures of {self._bytes / 1e6:.0f} MB wait, "
+            f"{self._free() / 1e6:.0f} MB of the disk are free: "
+            "see that the service can be reached, or raise spool_bytes"
+        )
 
     def _forget(self, item: Item) -> None:
         self._in_hand.discard(item)
+        self._turn_of.pop(item, None)
         self._bytes -= self._sizes.pop(item, 0)
-
-    def _write(self, item: Item, image: bytes) -> None:
-        """Made beside, synced, then renamed: a plug that is pulled leaves the whole photo or none."""
-        making = self._folder / f"{MAKING}{item.key}"
-        try:
-            with making.open("xb") as file:
-                file.write(image)
-                file.flush()
-                os.fsync(file.fileno())
-            making.replace(self._folder / item.name)
-            sync_folder(self._folder)
-        except OSError:
-            making.unlink(missing_ok=True)
-            raise
-
-
-def sync_folder(folder: Path) -> None:
-    """A rename is on the disk only once its folder is. Windows has no such thing."""
-    if os.name == "nt":
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _found_in(folder: Path) -> dict[Item, int]:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from pi_uploader.answers import Answer
+from pi_uploader.answers import Answer, Outcome
 from pi_uploader.door import Away, Door
 from pi_uploader.journal import Journal
 from pi_uploader.service import ask
@@ -26,8 +26,12 @@ FIRST_PAUSE, MAX_PAUSE = 0.5, 30.0
 SPREAD = 0.1
 #: A sender that has nothing to do looks up so often.
 IDLE = 20.0
+#: So often a capture is asked for that seems to be refused alone; then others get their turn before it.
+TRIES_IN_A_ROW = 10
 #: None of its waits is longer than this, but those that the service asks for.
 SILENT = 300.0
+#: What is told of a capture that is not there any more, so that nobody waits for it.
+DELETED = Answer(Outcome.REFUSED, "it was deleted by somebody, and is not sent", code="deleted")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Heard:
 class Uploader:
     def __init__(self, spool: Spool, door: Door, journal: Journal, heard: Heard, *, uploads: int) -> None:
         self._stop = threading.Event()
+        self._spool = spool
         self._senders = [_Sender(spool, door, journal, heard, self._stop) for _ in range(uploads)]
 
     def start(self) -> None:
@@ -62,6 +67,7 @@ class Uploader:
     def stop(self, within: float) -> None:
         """Returns once the uploads in hand are answered, or after so many seconds: what is left stays in the spool."""
         self._stop.set()
+        self._spool.end()
         self.nudge()
         deadline = time.monotonic() + within
         for sender in self._senders:
@@ -80,7 +86,7 @@ class _Sender:
         self.thread = threading.Thread(target=self._run, name="upload", daemon=True)
         self._retrying = Retrying(
             retry=retry_if_exception_type(Away),
-            stop=stop_when_event_set(stop),
+            stop=self._ends,
             wait=self._pause,
             sleep=self._sleep,
             reraise=True,
@@ -88,8 +94,7 @@ class _Sender:
         self._backoff = wait_random_exponential(multiplier=FIRST_PAUSE, max=MAX_PAUSE)
 
     def nudge(self) -> None:
-        if not self._obeys or self._stop.is_set():
-            self._nudged.set()
+        self._nudged.set()
 
     def gets_on(self, now: float) -> bool:
         return self.thread.is_alive() and now < self._sign_until
@@ -103,22 +108,27 @@ class _Sender:
                 self._deliver(item)
             except Exception:
                 # The last resort: one capture that nobody can handle must not keep all others waiting.
-                log.exception("%s stays in the spool until the next start", item.name)
+                log.exception("%s is left until the next start, if it is in the spool still", item.name)
 
     def _deliver(self, item: Item) -> None:
         try:
             image = self._spool.read(item)
             answer = self._retrying(self._ask, item, image)
         except FileNotFoundError:
-            log.warning("%s was deleted by somebody, and is not sent", item.name)
-            return self._spool.remove(item)
+            return self._end(item, DELETED)
         except Away:
-            return self._spool.give_back(item)
+            # Where this is the end, all have their old places at the next start.
+            return self._spool.give_back(item, last=True)
         answer = replace(answer, tries=self._retrying.statistics["attempt_number"])
         self._record(item, answer)
-        self._spool.remove(item)
+        return self._end(item, answer)
+
+    def _end(self, item: Item, answer: Answer) -> None:
+        try:
+            self._spool.remove(item)
+        except OSError:
+            log.exception("%s is answered, and cannot be deleted", item.name)
         self._heard.answered(item, answer)
-        return None
 
     def _record(self, item: Item, answer: Answer) -> None:
         """A disk that takes no line must not keep the answer from whoever waits for it."""
@@ -140,16 +150,26 @@ class _Sender:
         return answer
 
     def _pause(self, state: RetryCallState) -> float:
-        asked = getattr(state.outcome and state.outcome.exception(), "retry_after", None)
-        self._obeys = asked is not None
+        asked: float | None = getattr(_failure(state), "retry_after", None)
         own = self._backoff(state)
-        return own if asked is None else asked + min(own, SPREAD * asked)
+        # To be asked again at once is no pause, and many clients would ask without end.
+        self._obeys = bool(asked)
+        return asked + min(own, SPREAD * asked) if asked else own
+
+    def _ends(self, state: RetryCallState) -> bool:
+        """Whether the capture goes back: the program ends, or it is the turn of others."""
+        has_had_its_turn = getattr(_failure(state), "of_one", False) and state.attempt_number >= TRIES_IN_A_ROW
+        return self._stop.is_set() or (has_had_its_turn and self._spool.others_wait())
 
     def _sleep(self, seconds: float) -> None:
         self._sign(seconds)
-        self._nudged.wait(seconds)
+        # Whoever waits at the button may end a pause of ours, but not one that the service asked for.
+        (self._stop if self._obeys else self._nudged).wait(seconds)
         self._nudged.clear()
-        self._obeys = False
 
     def _sign(self, ahead: float = 0.0) -> None:
         self._sign_until = time.monotonic() + SILENT + ahead
+
+
+def _failure(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

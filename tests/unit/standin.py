@@ -109,11 +109,9 @@ class StandIn:
 
 
 @contextmanager
-def raw(speak: Callable[[socket.socket], object], *, buffer: int = 0) -> Iterator[str]:
-    """The address of a service that does with each connection whatever `speak` does; `buffer` bytes go ahead."""
+def raw(speak: Callable[[socket.socket], object]) -> Iterator[str]:
+    """The address of a service that does with each connection whatever `speak` does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        if buffer:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         threading.Thread(target=_accept, args=(listener, speak), daemon=True).start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         # Wakes who waits in `accept`, which closing does not.
