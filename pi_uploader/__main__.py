@@ -9,6 +9,7 @@ examples:
 """
 
 import argparse
+import faulthandler
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pi_uploader import supervision
 from pi_uploader.answers import Answer
 from pi_uploader.button import watched
 from pi_uploader.camera import BadCamera, CameraError
@@ -42,6 +44,8 @@ OPTIONS = ("url", "camera", "data", "seconds", "interval")
 
 def main() -> None:
     options = parser().parse_args()
+    # Of one that hangs, systemd's SIGABRT shows where.
+    faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         given = {name: getattr(options, name, None) for name in OPTIONS}
@@ -136,7 +140,7 @@ def press_mode(settings: Settings) -> int:
     lights, events = Lights(settings), Events()
     on_signals(stop=events.stop, press=events.press)
     with (
-        opened(settings, lights, say, partial(tell, say), uploads=1) as client,
+        opened(settings, lights, report, partial(tell, report), uploads=1) as client,
         watched(settings, pressed=events.press, held=events.hold),
     ):
         events.listen_to_keyboard()
@@ -161,6 +165,12 @@ def say(words: str) -> None:
     with suppress(OSError):
         sys.stdout.write(f"{words}\n".encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
+
+
+def report(words: str) -> None:
+    """Also to `systemctl status`, which shows the last line."""
+    say(words)
+    supervision.status(words)
 
 
 if __name__ == "__main__":

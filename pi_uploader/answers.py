@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 class Answer:
     """`people`: names, the largest face first, `unknown` among them. `code`: why a capture was refused.
 
-    `round_trip`: seconds of the request that brought it; `tries`: how often it was asked for.
+    `round_trip`: seconds of the request that brought it; `tries`: how often it was asked for, perhaps.
     """
 
     outcome: Outcome

@@ -123,6 +123,8 @@ def failure(reply: Reply, url: str, final: frozenset[int] = FINAL) -> Away | Ref
         return Refused(detail, code)
     if reply.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Away(f"{url} does not take our key ({detail or reply.status}): correct api_key")
+    if reply.status == HTTPStatus.ACCEPTED:
+        return Away(f"{url} has taken it, and is not done yet", retry_after(reply))
     if not is_ours:
         return Away(strange(url, reply.status), retry_after(reply) if reply.status in PAUSES else None, of_one=of_one)
     return Away(f"{url} says {reply.status}: {detail}", retry_after(reply), of_one=of_one)

@@ -18,8 +18,8 @@ from pi_uploader.answers import Answer
 from pi_uploader.disk import MAKING, sync_folder
 from pi_uploader.spool import Item
 
-COLUMNS = ("taken_at", "label", "key", "outcome", "people", "words", "round_trip_ms", "id")
-TAKEN_AT, KEY = COLUMNS.index("taken_at"), COLUMNS.index("key")
+COLUMNS = ("taken_at", "label", "key", "outcome", "people", "words", "round_trip_ms", "id", "answered_at")
+ANSWERED_AT, KEY = COLUMNS.index("answered_at"), COLUMNS.index("key")
 #: Some 5 MB; the file holds twice as many before the oldest go.
 MAX_LINES = 25_000
 #: Characters of a text in it. Real ones have some hundred; a reader of CSV takes 131,072.
@@ -40,9 +40,9 @@ class Journal:
         self._tidied_at = 0.0
         self._lines = _mended(path)
 
-    def record(self, item: Item, answer: Answer) -> None:
+    def record(self, item: Item, answer: Answer, now: float) -> None:
         """Returns once the line is safe. Raises `OSError`."""
-        line = _as_csv([_line(item, answer)])
+        line = _as_csv([_line(item, answer, now)])
         with self._writing:
             size = self._path.stat().st_size if self._path.exists() else 0
             try:
@@ -86,11 +86,14 @@ class Journal:
             yield from (line for line in lines if len(line) == len(COLUMNS) and line[KEY] != COLUMNS[KEY])
 
 
-def _line(item: Item, answer: Answer) -> tuple[object, ...]:
-    taken_at = datetime.fromtimestamp(item.taken_at, UTC).isoformat(timespec="milliseconds")
+def _line(item: Item, answer: Answer, now: float) -> tuple[object, ...]:
     people, milliseconds = "; ".join(answer.people), round(1000 * answer.round_trip)
     label, people, words, job_id = map(_in_a_line, (item.label, people, answer.words, answer.job_id))
-    return taken_at, label, item.key, answer.outcome, people, words, milliseconds, job_id
+    return _utc(item.taken_at), label, item.key, answer.outcome, people, words, milliseconds, job_id, _utc(now)
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 def _in_a_line(text: str) -> str:
@@ -144,6 +147,6 @@ def _whole_lines(file: IO[bytes]) -> tuple[int, int]:
 
 def _is_older(line: list[str], oldest: float) -> bool:
     try:
-        return datetime.fromisoformat(line[TAKEN_AT]).timestamp() < oldest
+        return datetime.fromisoformat(line[ANSWERED_AT]).timestamp() < oldest
     except (ValueError, OverflowError):
         return True

@@ -63,6 +63,8 @@ def watch(client: Client, session: Session, ending: Ending, *, csv: Path) -> Non
             session.taken.append(client.capture(f"{FRAME}-{number}").since or 0.0)
         except (CameraError, SpoolFull) as e:
             client.say(f"no frame {number}: {e}")
+    # Whoever asks from here on will not wait.
+    ending.stop.set()
     await_answers(client, ending.now)
     found = sightings(list(session.seen))
     write_csv(csv, found)

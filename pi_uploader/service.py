@@ -13,8 +13,8 @@ EXISTS = "person_exists"
 TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 #: What a capture to enrol is labelled with, before the person's id.
 ENROL = "enrol-"
-#: A person may be there already, and a photo may be another's.
-FINAL_ENROLLING = FINAL | {409}
+#: A person may be there already, or a photo; or the person was erased since.
+FINAL_ENROLLING = FINAL | {404, 409}
 
 
 def ask(door: Door, item: Item, image: bytes) -> Answer:

@@ -119,7 +119,9 @@ class _Sender:
         except Away:
             # Where this is the end, all have their old places at the next start.
             return self._spool.give_back(item, last=True)
-        answer = replace(answer, tries=self._retrying.statistics["attempt_number"])
+        # An earlier process may have sent it, too.
+        tries = self._retrying.statistics["attempt_number"] + (item.since is None)
+        answer = replace(answer, tries=tries)
         self._record(item, answer)
         return self._end(item, answer)
 
@@ -133,7 +135,7 @@ class _Sender:
     def _record(self, item: Item, answer: Answer) -> None:
         """A disk that takes no line must not keep the answer from whoever waits for it."""
         try:
-            self._journal.record(item, answer)
+            self._journal.record(item, answer, time.time())
         except OSError:
             log.exception("the answer to %s cannot be written down", item.name)
 

@@ -116,6 +116,18 @@ def test_a_photo_of_another_ends_when_it_is_to_be_enrolled_and_a_person_there_is
         asking(standin, ENROL)
 
 
+def test_photos_of_a_person_who_was_erased_meanwhile_are_given_up_and_stop_no_others() -> None:
+    with StandIn(problem(404, "not_found")) as standin:
+        assert asking(standin, ENROL).code == "not_found"
+    assert away(Said(404, b"<html>"), ENROL).retry_after is None
+
+
+def test_a_photo_that_no_worker_has_looked_at_yet_is_asked_for_again() -> None:
+    caught = away(json_said(202, {"id": "f" * 32, "status": "queued"}, **{"Retry-After": "1"}), ENROL)
+    assert caught.retry_after == 1.0
+    assert "not done yet" in str(caught)
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"), [("7", 7.0), ("0", 0.0), ("999999999", 21_600.0), ("soon", None), ("-5", None), ("", None)]
 )

@@ -211,7 +211,7 @@ def test_what_was_answered_long_after_it_was_taken_is_not_sent_again(pi: Pi, at,
     item = Item(41, time.time() - 30 * DAY, "a" * 32, "photo", "jpg")
     (tmp_path / "data" / "spool").mkdir(parents=True)
     (tmp_path / "data" / "spool" / item.name).write_bytes(b"x")
-    Journal(tmp_path / "data" / ANSWERS, keep_days=7.0).record(item, Answer(Outcome.KNOWN, "Mary"))
+    Journal(tmp_path / "data" / ANSWERS, keep_days=7.0).record(item, Answer(Outcome.KNOWN, "Mary"), 1e9)
     standin = at(MARY)
     pi.press()
     until(lambda: "photo 42: Mary" in pi.photo_answers())
