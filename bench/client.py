@@ -101,8 +101,10 @@ class Bench:
             try:
                 yield process
             finally:
-                end.cancel()
                 process.terminate()
+                # One that does not end is killed in time.
+                process.wait()
+                end.cancel()
 
     def live(self, seconds: float, interval: float) -> Live:
         told: dict[int, float] = {}

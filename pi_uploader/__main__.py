@@ -44,8 +44,13 @@ OPTIONS = ("url", "camera", "data", "seconds", "interval")
 
 def main() -> None:
     options = parser().parse_args()
+    if (options.json and not options.check) or (options.check and options.mode):
+        parser().error("--json goes with --check, and --check with no mode")
+    # What it writes are faces, and who was seen when: for the eyes of its user alone.
+    os.umask(0o077)
     # Of one that hangs, systemd's SIGABRT shows where.
-    faulthandler.enable()
+    if sys.stderr is not None:
+        faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         given = {name: getattr(options, name, None) for name in OPTIONS}
@@ -109,7 +114,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def live_mode(settings: Settings, csv: Path) -> int:
     session, ending, lights = Session(), Ending(), Lights(settings)
-    on_signals(stop=ending.ask)
+    on_signals(stop=ending.ask, asks=2)
 
     def answered(item: Item, answer: Answer, latency: float | None) -> None:
         session.answered(item, answer, latency)
@@ -144,6 +149,7 @@ def press_mode(settings: Settings) -> int:
         watched(settings, pressed=events.press, held=events.hold),
     ):
         events.listen_to_keyboard()
+        report(f"each press takes a photo, which goes to {client.door.url}")
         ended_by = answer_presses(client, events)
     lights.close()
     if ended_by is Event.HELD and settings.on_hold == "poweroff" and not ask_for_poweroff():
@@ -151,15 +157,28 @@ def press_mode(settings: Settings) -> int:
     return 0
 
 
-def on_signals(*, stop: Callable[[], Any], press: Callable[[], Any] | None = None) -> None:
-    """SIGTERM and Ctrl-C stop; where there is SIGUSR1, it is a press by hand."""
+def on_signals(*, stop: Callable[[], Any], press: Callable[[], Any] | None = None, asks: int = 1) -> None:
+    """SIGTERM and Ctrl-C stop; where there is SIGUSR1, it is a press by hand.
+
+    Ctrl-C more often than it `asks` is `KeyboardInterrupt`: a service that keeps us waiting does not keep us here.
+    """
     signal.signal(signal.SIGTERM, lambda *_: stop())
-    signal.signal(signal.SIGINT, lambda *_: stop())
+    wishes = iter(range(asks - 1, -1, -1))
+
+    def interrupted(*_: object) -> None:
+        if not next(wishes):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    signal.signal(signal.SIGINT, interrupted)
     if press is not None and hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, lambda *_: press())
 
 
 def say(words: str) -> None:
+    # Whoever started this may have closed it.
+    if sys.stdout is None:
+        return
     encoding = sys.stdout.encoding
     # A terminal that is gone, or lacks a letter of a name, must not keep photos from being sent.
     with suppress(OSError):

@@ -11,6 +11,7 @@ from math import inf
 
 import gpiozero
 
+from pi_uploader.pins import part
 from pi_uploader.settings import Settings
 
 
@@ -32,7 +33,10 @@ class Bounces:
 def watched(
     settings: Settings, *, pressed: Callable[[], object], held: Callable[[], object]
 ) -> Iterator[gpiozero.Button | None]:
-    """Calls `pressed` at each press at once, and `held` once it lasts; None where there is no button."""
+    """Calls `pressed` at each press at once, and `held` once it lasts; None where there is no button.
+
+    Raises `NoPins`.
+    """
     if not settings.button_pin:
         yield None
         return
@@ -42,7 +46,7 @@ def watched(
         if bounces.edge(time.monotonic()):
             pressed()
 
-    with gpiozero.Button(settings.button_pin, hold_time=settings.hold) as button:
+    with part(gpiozero.Button, settings.button_pin, hold_time=settings.hold) as button:
         button.when_pressed = press
         button.when_released = lambda: bounces.edge(time.monotonic())
         button.when_held = held

@@ -1,9 +1,12 @@
 """Cameras, of three kinds, that all do one thing: give a photo taken now."""
 
+import logging
 import sys
 from collections import deque
 from pathlib import Path
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 FORMS = "auto, picamera2, usb, usb:1 (or usb:/dev/video1), or folder:PATH"
@@ -47,7 +50,7 @@ class Camera(Protocol):
 class FolderCamera:
     """The photos of a folder by name, over and over, as they are: a camera for tests and for desktops without one.
 
-    Each round looks anew at what is in the folder. A photo that is gone by its turn is skipped.
+    Each round looks anew at what is in the folder. A photo that is gone by its turn, or cannot be read, is passed over.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,7 +66,7 @@ class FolderCamera:
         self._round.extend(photos_of(self._folder))
         if photo := self._next():
             return photo
-        raise CameraFailed(f"the photos of {self._folder} go while they are read: leave some there")
+        raise CameraFailed(f"no photo in {self._folder} can be read: put one there that can")
 
     def close(self) -> None:
         self._closed = True
@@ -72,13 +75,14 @@ class FolderCamera:
         while self._round:
             photo = self._round.popleft()
             try:
-                return photo.read_bytes()
+                if image := photo.read_bytes():
+                    return image
+                log.warning("%s is empty: move it away", photo)
             except FileNotFoundError:
                 continue
             except OSError as e:
-                raise CameraFailed(
-                    f"{photo} cannot be read ({e.strerror}): let this user read it, or move it away"
-                ) from e
+                # Not raised: who then opens the camera anew has the first photo again, and never one behind this.
+                log.warning("%s cannot be read (%s): let this user read it, or move it away", photo, e.strerror)
         return None
 
 

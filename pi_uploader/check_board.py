@@ -7,7 +7,7 @@ import gpiozero
 
 from pi_uploader.camera import CameraError, open_camera
 from pi_uploader.findings import Finding
-from pi_uploader.pins import NoPins, open_pins
+from pi_uploader.pins import BUSY, NoPins, open_pins, unusable
 from pi_uploader.settings import Settings
 
 #: Says a line to whoever watches; None if nobody does.
@@ -20,7 +20,6 @@ LIT, HEARD = 1.0, 0.3
 #: A photo from an opened camera takes longer than this only if something is wrong.
 SLOW_PHOTO = 3.0
 IMAGES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
-BUSY = "end the other program that uses the pin, or name another pin in the settings"
 
 
 def board(settings: Settings, tell: Tell) -> Iterator[Finding]:
@@ -79,11 +78,6 @@ def leds(settings: Settings, tell: Tell) -> Finding:
 def buzzer(pin: int, tell: Tell) -> Finding:
     words = _try_out(gpiozero.Buzzer, "buzzer", pin, HEARD, tell)
     return Finding("buzzer", False, words, BUSY) if words else Finding("buzzer", True, f"GPIO {pin}")
-
-
-def unusable(pin: int, e: Exception) -> str:
-    """Of an error of whatever kind of pins: lgpio's, for one, is a plain `Exception`."""
-    return f"GPIO {pin} cannot be used ({e or type(e).__name__})"
 
 
 def _try_out(kind: type[gpiozero.DigitalOutputDevice], name: str, pin: int, seconds: float, tell: Tell) -> str:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from pi_uploader.disk import MAKING, write_whole
 from pi_uploader.findings import Finding
 from pi_uploader.settings import Settings
-from pi_uploader.spool import Spool, SpoolBusy, item_of
+from pi_uploader.spool import LOCK, Spool, SpoolBusy, item_of, waits
 
 #: Bytes of a large capture.
 CAPTURE = 1_000_000
@@ -31,7 +31,7 @@ NOT_OURS = "run this as the user whose folder it is (`sudo pi_uploader --check`)
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
-    folder = settings.folder / "spool"
+    folder = settings.spool
     if (owner := foreign_owner(settings.folder)) is not None:
         yield Finding("disk", False, f"{settings.folder} is of user {owner}, and this is root", NOT_OURS)
         return
@@ -78,9 +78,8 @@ def foreign_owner(folder: Path) -> int | None:
 
 def has_other(settings: Settings) -> bool:
     """Whether another pi_uploader works in this data folder."""
-    folder = settings.folder / "spool"
     try:
-        if not (folder / ".lock").exists():
+        if not (settings.spool / LOCK).exists():
             return False
         with _opened(settings):
             return False
@@ -96,7 +95,7 @@ def spool(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with _opened(settings):
-            yield waiting(*_captures(settings.folder / "spool"), settings.spool_bytes)
+            yield waiting(*_captures(settings.spool), settings.spool_bytes)
     except SpoolBusy:
         words = (
             "to check button, LEDs and camera: `sudo systemctl stop pi_uploader`, or end it where it runs; then again"
@@ -108,7 +107,7 @@ def spool(settings: Settings) -> Iterator[Finding]:
 
 def waiting(captures: int, size: int, spool_bytes: int) -> Finding:
     """What is in a spool says of it."""
-    told = f"{captures} captures wait, {size / 1e6:.1f} of {spool_bytes / 1e6:,.0f} MB"
+    told = f"{waits(captures)}, {size / 1e6:.1f} of {spool_bytes / 1e6:,.0f} MB"
     if size > NEARLY_FULL * spool_bytes:
         words = (
             "see that the service answers, and start pi_uploader: new captures are refused soon; or raise spool_bytes"
@@ -124,5 +123,4 @@ def _captures(folder: Path) -> tuple[int, int]:
 
 
 def _opened(settings: Settings) -> Spool:
-    folder = settings.folder / "spool"
-    return Spool(folder, max_bytes=settings.spool_bytes, free_bytes=settings.free_bytes)
+    return Spool(settings.spool, max_bytes=settings.spool_bytes, free_bytes=settings.free_bytes)

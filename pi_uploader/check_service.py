@@ -40,11 +40,11 @@ def _asked(door: Door, settings: Settings) -> Iterator[Finding]:
     try:
         reply = door.ask("GET", "/healthz")
     except Away as e:
-        yield Finding("service", False, f"{settings.url} cannot be reached ({why(e)})", why_away(settings.url, why(e)))
+        yield Finding("service", False, f"{door.url} cannot be reached ({why(e)})", why_away(door.url, why(e)))
         yield Finding("clock", False, "cannot be compared: the service does not answer", "see what is said of it")
         return
     round_trip = time.monotonic() - started
-    yield (alive := health(reply, settings.url, round_trip))
+    yield (alive := health(reply, door.url, round_trip))
     yield clock(reply.headers.get("Date"), sent_at + round_trip / 2)
     if not alive.ok:
         return

@@ -12,7 +12,7 @@ from pi_uploader.door import Away, Door
 from pi_uploader.journal import Journal
 from pi_uploader.lights import Lights
 from pi_uploader.settings import Settings
-from pi_uploader.spool import Item, Spool, SpoolFull
+from pi_uploader.spool import Item, Spool, SpoolFull, waits
 from pi_uploader.uploader import Heard, Uploader
 
 log = logging.getLogger(__name__)
@@ -31,13 +31,12 @@ class Client:
     """Takes captures; answers come to `answered`, from other threads. Made by `opened`."""
 
     def __init__(self, settings: Settings, lights: Lights, say: Say, answered: Answered, *, uploads: int) -> None:
-        folder = settings.folder
         self.settings = settings
         self.door = Door(settings)
         self.lights = lights
         self.say = say
-        self.spool = Spool(folder / "spool", max_bytes=settings.spool_bytes, free_bytes=settings.free_bytes)
-        self._journal = Journal(folder / ANSWERS, keep_days=settings.keep_days)
+        self.spool = Spool(settings.spool, max_bytes=settings.spool_bytes, free_bytes=settings.free_bytes)
+        self._journal = Journal(settings.folder / ANSWERS, keep_days=settings.keep_days)
         self._answered = answered
         self._camera: Camera | None = None
         self._captures = False
@@ -78,7 +77,7 @@ class Client:
         for key in self._journal.answered(set(items)):
             self.spool.remove(items[key])
         if left := len(self.spool):
-            self.say(f"{left} captures wait from before, and are sent now")
+            self.say(f"{waits(left)} from before, to be sent now")
         self._work()
 
     def tidy(self) -> None:
@@ -107,7 +106,7 @@ class Client:
             self.lights.offline(away is not None)
         if words == before:
             return
-        self.say(f"{words}; {len(self.spool)} captures wait" if words else "the service answers again")
+        self.say(f"{words}; {waits(len(self.spool))}" if words else "the service answers again")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader
@@ -69,7 +70,9 @@ class Door:
 
     def __init__(self, settings: Settings) -> None:
         """Raises `BadSettings` for a `ca_file` that cannot be used."""
-        self.url = settings.url
+        self._url = settings.url
+        #: For words.
+        self.url = without_login(settings.url)
         self._key = settings.api_key
         self._verify = settings.ca_file or True
         self._own = threading.local()
@@ -93,7 +96,7 @@ class Door:
             # The authority with each request: else a bundle that the environment names would go before it.
             with self._session().request(
                 method,
-                self.url + path,
+                self._url + path,
                 timeout=TIMEOUT,
                 allow_redirects=False,
                 stream=True,
@@ -133,6 +136,12 @@ def failure(reply: Reply, url: str, final: frozenset[int] = FINAL) -> Away | Ref
 def strange(url: str, status: int) -> str:
     """What to say of an answer that the service does not give."""
     return f"{url} gave no answer of facefleet's ({status}): is another service there, or a login page?"
+
+
+def without_login(url: str) -> str:
+    """As everybody may read it: `systemctl status` shows it to all."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -32,6 +32,8 @@ PROMPT_EVERY = 3
 PATIENCE = 30.0
 #: Seconds until a service that is away is asked again for the person.
 RETRY = 3.0
+#: On Windows a wait hears no Ctrl-C before it ends: https://bugs.python.org/issue35935
+LISTEN = 1.0
 PROMPTS = (
     "look straight into the camera",
     "turn your head a little to the left",
@@ -61,9 +63,9 @@ class Arrivals:
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             try:
-                arrived = self.queue.get(timeout=left)
+                arrived = self.queue.get(timeout=min(left, LISTEN))
             except Empty:
-                break
+                continue
             if arrived is None:
                 raise Stopped
             if item is not None and arrived[0].key == item.key:
@@ -90,12 +92,19 @@ def enrol(client: Client, arrivals: Arrivals, name: str, photos: int, *, pause: 
         for tally in tallies(client, arrivals, id, Tally(photos), pause):
             client.say(tally.words)
     except Stopped:
-        waits = len(client.spool)
-        client.say(f"stopped; {waits} captures wait, and are sent at the next start" if waits else "stopped")
+        client.say("stopped; what was not sent is deleted" if withdrawn(client, id) else "stopped")
     except GaveUp as e:
         client.say(f"given up: {e}")
     client.say(f"{tally.enrolled} of {photos} photos of {name} enrolled, {tally.taken} taken")
     return tally.enrolled >= photos
+
+
+def withdrawn(client: Client, id: str) -> bool:
+    """Whether photos of the person waited: they go, since whoever ends this may have changed their mind."""
+    items = [item for item in client.spool.items() if item.label == f"{ENROL}{id}"]
+    for item in items:
+        client.spool.remove(item)
+    return bool(items)
 
 
 def wanted(photos: int) -> int:
@@ -177,7 +186,5 @@ def one_photo(client: Client, arrivals: Arrivals, id: str) -> Answer:
         return Answer(Outcome.REFUSED, str(e), code=NO_ROOM)
     client.uploader.nudge()
     while (answer := arrivals.answer_to(item, PATIENCE)) is None:
-        client.say(
-            f"no answer for {PATIENCE:.0f} s: it is awaited; Ctrl-C ends this, and the next start sends the photo"
-        )
+        client.say(f"no answer for {PATIENCE:.0f} s: it is awaited; Ctrl-C ends this, and deletes the photo")
     return answer

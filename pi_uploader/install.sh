@@ -125,7 +125,9 @@ start() {
   is_running || { say "done: it starts when this boots"; return 0; }
   systemctl daemon-reload
   systemctl restart pi_uploader-poweroff.path
-  # What is checked is for one alone.
+  # What is checked is for one alone. Whatever becomes of it, of Ctrl-C or the line to here, the service runs then.
+  trap 'systemctl start --no-block pi_uploader.service' EXIT
+  trap : HUP INT TERM
   systemctl stop pi_uploader.service
   echo
   if timeout 120 /usr/local/bin/pi_uploader --check; then
@@ -133,7 +135,6 @@ start() {
   else
     next="see what is wrong above; settings: sudoedit $settings; again: sudo pi_uploader --check"
   fi
-  systemctl start --no-block pi_uploader.service
   echo
   say "done. Next: $next"
 }

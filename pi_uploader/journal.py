@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
@@ -46,7 +47,7 @@ class Journal:
         with self._writing:
             size = self._path.stat().st_size if self._path.exists() else 0
             try:
-                _append(self._path, line if size else _as_csv([COLUMNS]) + line)
+                _append(self._path, [line if size else _as_csv([COLUMNS]) + line])
             except OSError:
                 # A disk that is full takes a part of a line.
                 with suppress(OSError):
@@ -65,16 +66,18 @@ class Journal:
             if abs(now - self._tidied_at) < TIDY_EVERY and self._lines < 2 * MAX_LINES:
                 return
             self._tidied_at = now
-            before = list(self._read())
-            kept = [line for line in before if not _is_older(line, now - self._keep)][-MAX_LINES:]
-            self._lines = len(kept)
-            if len(kept) < len(before):
-                self._rewrite(kept)
+            # Never all at once in memory: as lists they take ten times what they take on the disk.
+            too_old = [_is_older(line, now - self._keep) for line in self._read()]
+            too_many = max(0, too_old.count(False) - MAX_LINES)
+            self._lines = too_old.count(False) - too_many
+            if self._lines < len(too_old):
+                fresh = (line for line in self._read() if not _is_older(line, now - self._keep))
+                self._rewrite(islice(fresh, too_many, None))
 
-    def _rewrite(self, lines: list[list[str]]) -> None:
+    def _rewrite(self, lines: Iterable[list[str]]) -> None:
         making = self._path.with_name(f"{MAKING}{self._path.name}")
         making.unlink(missing_ok=True)
-        _append(making, _as_csv([COLUMNS, *lines]))
+        _append(making, (_as_csv([line]) for line in chain([COLUMNS], lines)))
         making.replace(self._path)
         sync_folder(self._path.parent)
 
@@ -115,10 +118,10 @@ def _as_csv(lines: Iterable[Iterable[object]]) -> bytes:
     return text.getvalue().encode(errors="replace")
 
 
-def _append(path: Path, data: bytes) -> None:
+def _append(path: Path, lines: Iterable[bytes]) -> None:
     is_new = not path.exists()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
-        file.write(data)
+        file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
     if is_new:

@@ -5,6 +5,7 @@ import threading
 from gpiozero import LED, Buzzer, DigitalOutputDevice
 
 from pi_uploader.answers import Outcome
+from pi_uploader.pins import part
 from pi_uploader.settings import Settings
 
 #: Seconds of a beep, and of a blink.
@@ -15,13 +16,14 @@ class Lights:
     """Every verb may be called from any thread."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises `NoPins`."""
         self._show = settings.show
         self._changing = threading.Lock()
         self._working = _led(settings.working_pin)
         self._known = _led(settings.known_pin)
         self._unknown = _led(settings.unknown_pin)
         self._offline = _led(settings.offline_pin)
-        self._buzzer = Buzzer(settings.buzzer_pin) if settings.buzzer_pin else None
+        self._buzzer = part(Buzzer, settings.buzzer_pin) if settings.buzzer_pin else None
 
     def working(self, is_awaited: bool) -> None:
         with self._changing:
@@ -79,7 +81,7 @@ class Lights:
 
 
 def _led(pin: int) -> LED | None:
-    return LED(pin) if pin else None
+    return part(LED, pin) if pin else None
 
 
 def _switch(device: DigitalOutputDevice | None, is_on: bool) -> None:

@@ -1,18 +1,18 @@
 """Live mode: a frame every so many seconds, uploads running beside; in the end who was seen when."""
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from pi_uploader.answers import Answer
 from pi_uploader.camera import CameraError
 from pi_uploader.client import Client
 from pi_uploader.settings import BadSettings, Settings
 from pi_uploader.sightings import Sighting, p50_p95, sightings, write_csv
-from pi_uploader.spool import FRAME, Item, SpoolFull
+from pi_uploader.spool import FRAME, Item, SpoolFull, waits
 
 #: So many can be told of in 30 MB: seven hours of two a second.
 MAX_FRAMES = 50_000
@@ -22,12 +22,34 @@ PATIENCE = 90.0
 LOOK_EVERY = 0.1
 
 
+class Wish:
+    """An event that signal handlers may set: one of `threading` has a lock, which would stop them for good."""
+
+    def __init__(self) -> None:
+        self._said: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        self._said.put(None)
+
+    def is_set(self) -> bool:
+        return not self._said.empty()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it is set, by then. For one thread."""
+        try:
+            self._said.get(timeout=timeout)
+        except Empty:
+            return False
+        self.set()
+        return True
+
+
 @dataclass(frozen=True)
 class Ending:
     """`stop`: no more frames. `now`: nor any wait for answers."""
 
-    stop: threading.Event = field(default_factory=threading.Event)
-    now: threading.Event = field(default_factory=threading.Event)
+    stop: Wish = field(default_factory=Wish)
+    now: Wish = field(default_factory=Wish)
 
     def ask(self) -> None:
         """The first time to stop, then to end now."""
@@ -81,7 +103,7 @@ def frames_in(settings: Settings) -> int:
     return frames
 
 
-def due(frames: int, interval: float, stop: threading.Event) -> Iterator[int]:
+def due(frames: int, interval: float, stop: Wish) -> Iterator[int]:
     """Each frame's number, from 1, once it is time for it. One whose time is over with the next's is left out."""
     started = time.monotonic()
     for number in range(1, frames + 1):
@@ -93,14 +115,14 @@ def due(frames: int, interval: float, stop: threading.Event) -> Iterator[int]:
         yield number
 
 
-def await_answers(client: Client, now: threading.Event) -> None:
+def await_answers(client: Client, now: Wish) -> None:
     """Returns once all is answered, or nothing was for long."""
     waiting, heard_at = -1, time.monotonic()
     while left := len(client.spool):
         if left != waiting:
             waiting, heard_at = left, time.monotonic()
         if time.monotonic() - heard_at > PATIENCE or now.wait(LOOK_EVERY):
-            client.say(f"{left} captures wait for their answers still, and are sent at the next start")
+            client.say(f"{waits(left)} for an answer still; the next start goes on")
             return
 
 

@@ -2,13 +2,17 @@
 
 import warnings
 from pathlib import Path
+from typing import Any, TypeVar
 
-from gpiozero import Device
+from gpiozero import Device, GPIODevice
 from gpiozero.exc import BadPinFactory
 from gpiozero.pins.mock import MockFactory
 
 #: Names the board, on one that has pins.
 MODEL = Path("/proc/device-tree/model")
+BUSY = "end the other program that uses the pin, or name another pin in the settings"
+
+Part = TypeVar("Part", bound=GPIODevice)
 
 
 class NoPins(OSError):
@@ -28,3 +32,17 @@ def open_pins(model: Path = MODEL) -> bool:
             Device.pin_factory = MockFactory()
             return False
     return True
+
+
+def part(kind: type[Part], pin: int, **how: Any) -> Part:
+    """A button, LED or buzzer at a pin. Raises `NoPins`."""
+    try:
+        made: Part = kind(pin, **how)
+    except Exception as e:
+        raise NoPins(f"{unusable(pin, e)}: {BUSY}") from e
+    return made
+
+
+def unusable(pin: int, e: Exception) -> str:
+    """Of an error of whatever kind of pins: lgpio's, for one, is a plain `Exception`."""
+    return f"GPIO {pin} cannot be used ({e or type(e).__name__})"

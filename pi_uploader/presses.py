@@ -15,8 +15,9 @@ from pi_uploader.spool import Item, SpoolFull
 
 #: Presses that wait while the camera is busy; more say nothing new.
 MAX_PRESSES = 5
-#: Seconds between two looks whether all gets on; systemd's unit waits for three of them.
-LOOK_EVERY = 20.0
+#: Seconds between two looks whether all gets on; systemd's unit waits for three of them. On Windows a wait hears no
+#: Ctrl-C before it ends: https://bugs.python.org/issue35935
+LOOK_EVERY = 1.0 if os.name == "nt" else 20.0
 #: In the unit's runtime folder: systemd, which watches for it, powers the machine off.
 POWEROFF = "poweroff"
 
@@ -52,11 +53,18 @@ class Events:
 
     def listen_to_keyboard(self) -> None:
         """From now on each Enter is a press, as long as there is a keyboard."""
-        threading.Thread(target=self._read_keyboard, name="keyboard", daemon=True).start()
+        if sys.stdin is not None:
+            threading.Thread(target=self._read_keyboard, name="keyboard", daemon=True).start()
 
     def _read_keyboard(self) -> None:
-        for _ in sys.stdin:
-            self.press()
+        # As bytes, in whatever encoding: Enter is Enter. And without a buffer: its lock, which this thread has while it
+        # waits, would be wanted when Python ends.
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as keyboard:
+            for _ in keyboard:
+                self.press()
+            # Ctrl-D, after which there would be no button any more; without a terminal there was none, ever.
+            if keyboard.isatty():
+                self.stop()
 
 
 def answer_presses(client: Client, events: Events) -> Event:

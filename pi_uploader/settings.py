@@ -76,6 +76,10 @@ class Settings:
         except RuntimeError as e:
             raise BadSettings(f"data is {self.data}: {e}; name a folder without ~") from None
 
+    @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
 
 def load(file: Path | None, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """The settings of the file, over them the options that are given, and the key of the environment.

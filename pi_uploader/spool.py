@@ -25,6 +25,7 @@ from pi_uploader.disk import MAKING, write_whole
 log = logging.getLogger(__name__)
 
 FRAME = "frame"
+LOCK = ".lock"
 NAME = re.compile(r"([0-9]{10,})_([0-9]{1,14})_([0-9a-f]{32})_([^/]+)\.(jpg|png)", re.DOTALL)
 PNG = b"\x89PNG"
 #: A file's name takes 255 bytes on ext4, and all but the label is ours.
@@ -69,6 +70,10 @@ def item_of(name: str) -> Item | None:
     return item if item.name == name else None
 
 
+def waits(captures: int) -> str:
+    return "1 capture waits" if captures == 1 else f"{captures} captures wait"
+
+
 class Spool:
     """A folder of captures, for one process. Every verb may be called from any thread."""
 
@@ -78,7 +83,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._free_bytes = free_bytes
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = FileLock(folder / ".lock")
+        self._lock = FileLock(folder / LOCK)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -189,7 +194,9 @@ class Spool:
 
     def _make_room(self, needed: int) -> None:
         """All that it takes, or nothing: frames that went would be lost for a capture that is refused all the same."""
-        if self._short_of(needed) > sum(self._sizes[item] for item in self._expendable()):
+        if (short := self._short_of(needed)) <= 0:
+            return
+        if short > sum(self._sizes[item] for item in self._expendable()):
             raise self._full()
         while self._short_of(needed) > 0:
             # None where somebody else fills the disk meanwhile.
@@ -216,7 +223,7 @@ class Spool:
 
     def _full(self) -> SpoolFull:
         return SpoolFull(
-            f"no room in {self._folder}: {len(self._sizes)} captures of {self._bytes / 1e6:.0f} MB wait, "
+            f"no room in {self._folder}: {waits(len(self._sizes))} ({self._bytes / 1e6:.0f} MB), "
             f"{self._free() / 1e6:.0f} MB of the disk are free: "
             "see that the service can be reached, or raise spool_bytes"
         )

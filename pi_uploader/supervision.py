@@ -39,4 +39,5 @@ def tell(words: str) -> None:
     address = f"\0{place[1:]}" if place.startswith("@") else place
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(PATIENCE)
-        sender.sendto(words.encode(), address)
+        # Half of a character is valid in the service's JSON.
+        sender.sendto(words.encode(errors="replace"), address)

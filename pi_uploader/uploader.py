@@ -28,8 +28,8 @@ SPREAD = 0.1
 IDLE = 20.0
 #: So often a capture is asked for that seems to be refused alone; then others get their turn before it.
 TRIES_IN_A_ROW = 10
-#: None of its waits is longer than this, but those that the service asks for.
-SILENT = 300.0
+#: None of its waits is longer, but those that the service asks for: 20 MB, the most that it takes, at 25 KB a second.
+SILENT = 900.0
 #: What is told of a capture that is not there any more, so that nobody waits for it.
 DELETED = Answer(Outcome.REFUSED, "it was deleted by somebody, and is not sent", code="deleted")
 

@@ -87,7 +87,7 @@ def test_a_still_is_of_now_however_long_nobody_pressed(buffers: str, device: Pat
     (first, _), (second, waited) = run(device, tmp_path, "still", "1", "still", V4L2_LEAST=buffers)
     # 15 frames a second: those that lay in the buffers are of just after the first.
     assert number(second) - number(first) >= 15
-    assert waited < 0.5
+    assert waited < 0.75, "opened anew it would take ten frames more"
 
 
 def test_a_damaged_frame_is_passed_over(device: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 from PIL import Image
-from services import PATIENCE, Service
+from services import PATIENCE, Service, until
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +87,7 @@ def test_whoever_is_enrolled_at_the_camera_is_named_at_the_next_press(
         assert press.stdin and press.stdout
         press.stdin.write("\n")
         press.stdin.flush()
-        assert line_with("photo", press.stdout).startswith("photo 1: Barack Obama (similarity ")
+        assert line_with("photo 1", press.stdout).startswith("photo 1: Barack Obama (similarity ")
     assert press.returncode == 0
 
 
@@ -114,8 +114,7 @@ def test_a_service_without_a_controller_is_told_not_to_be_ready(tmp_path: Path, 
     service = Service(tmp_path)
     try:
         service.start("web_tier")
-        while not service.answers():
-            assert service.processes[0].poll() is None
+        until(service.answers)
         code, wrong = checked(service, tmp_path, camera)
     finally:
         service.stop()

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,15 @@ def install(machine: Machine, *args: str, **env: str) -> str:
     """As whoever set the Pi up, who may use sudo."""
     environment = (f"{name}={value}" for name, value in env.items())
     return machine.run("runuser", "-u", "pi", "--", "env", *environment, f"{FOLDER}/install.sh", *args)
+
+
+def leave_while_it_checks(machine: Machine) -> None:
+    """An installation whose terminal goes while it waits for a service that says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        machine.run("systemd-run", "--unit=installs", "--quiet", f"{FOLDER}/install.sh", url)
+        until(lambda: machine.run("pgrep", "--full", "pi_uploader --check", check=False), say="it checks")
+        machine.run("systemctl", "kill", "--kill-who=main", "--signal=SIGHUP", "installs.service")
 
 
 def set_to(machine: Machine, **values: object) -> None:

@@ -26,6 +26,7 @@ from .pi import (
     cpu_seconds,
     install,
     journal,
+    leave_while_it_checks,
     let_be_held,
     names,
     press,
@@ -151,6 +152,14 @@ def test_a_check_by_hand_says_what_is_wrong_and_the_service_goes_on(
     assert "http://127.0.0.1:9" in wrong
     assert "no photos in /srv" in refused(machine, "pi_uploader", "--check", "--camera", "folder:/srv")
     await_active(machine)
+
+
+def test_an_installation_that_is_left_while_it_checks_leaves_the_service_running(
+    said: str, machine: Machine, service: Service
+) -> None:
+    leave_while_it_checks(machine)
+    await_active(machine)
+    install(machine, service.url)
 
 
 def test_it_goes_on_saying_that_it_lives(said: str, machine: Machine) -> None:

@@ -1,12 +1,7 @@
 """What the Pi's units promise, as systemd's own tools see it, and against the constants of the code."""
 
-import os
-import re
 import shutil
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from facefleet.entry import EXIT_UNUSABLE
 from pi_uploader.__main__ import EXIT_UNUSABLE as THE_PIS
@@ -14,47 +9,30 @@ from pi_uploader.client import LAST_ANSWER
 from pi_uploader.presses import LOOK_EVERY, POWEROFF
 from pi_uploader.settings import PLACE
 
+from .analyze import MOST_EXPOSED, exposure, needs_analyze, said_against
 from .units import only, read, seconds
 
 PI = Path(__file__).parents[2] / "pi_uploader"
 UNITS = PI / "systemd"
 NAME = "pi_uploader.service"
-#: What facefleet promises of itself; systemd-analyze calls 2.5 "OK", and 9.6 what a unit has without any.
-MOST_EXPOSED = 2.5
 UNIT, SERVICE = (read(str(UNITS / NAME))[section] for section in ("Unit", "Service"))
-
-needs_analyze = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: apt-get install systemd"
-)
 
 
 @needs_analyze
 def test_systemd_finds_nothing_to_say_against_the_units(tmp_path: Path) -> None:
     shutil.copytree(UNITS, tmp_path / "etc/systemd/system")
-    shutil.copytree("/usr/lib/systemd/system", tmp_path / "usr/lib/systemd/system", symlinks=True)
-    for program in ("opt/pi_uploader/bin/python", "usr/bin/rm", "usr/bin/systemctl", "sbin/modprobe"):
-        (tmp_path / program).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / program).touch(mode=0o755)
     names = sorted(path.name for path in UNITS.iterdir() if path.suffix in {".service", ".path"})
     assert len(names) == 3
-    said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", f"--root={tmp_path}", *names],  # noqa: S607  # Debian's, wherever it is
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (said.stdout, said.stderr, said.returncode) == ("", "", 0)
+    programs = ("opt/pi_uploader/bin/python", "usr/bin/rm", "usr/bin/systemctl", "sbin/modprobe")
+    assert said_against(names, tmp_path, programs=programs) == ""
 
 
 @needs_analyze
 def test_the_client_exposes_little_and_the_readme_tells_how_little() -> None:
-    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", UNITS / NAME]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"LC_ALL": "C.UTF-8"})
-    level = re.search(r"Overall exposure level for .*: ([\d.]+)", said.stdout)
-    assert level is not None, said.stderr
-    assert float(level[1]) <= MOST_EXPOSED
+    level = exposure(UNITS / NAME)
+    assert float(level) <= MOST_EXPOSED
     told = " ".join((PI / "README.md").read_text().split())
-    assert f"`systemd-analyze security` counts {level[1]} of 10" in told
+    assert f"`systemd-analyze security` counts {level} of 10" in told
 
 
 def test_a_press_does_not_wait_for_the_network() -> None:

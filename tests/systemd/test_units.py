@@ -1,7 +1,6 @@
 """What the units promise, as systemd's own tools see it, and against the constants of the code."""
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,10 +15,9 @@ from facefleet.ports import MAX_WAIT
 from facefleet.settings import LONGEST_TICK, PREFIX, Settings
 from web_tier.__main__ import LOOK_EVERY
 
+from .analyze import MOST_EXPOSED, exposure, needs_analyze, said_against
 from .units import SERVICES, SYSTEMD, only, read, seconds, service
 
-#: What facefleet promises of itself; systemd-analyze calls 2.5 "OK", and 9.6 what a unit has without any.
-MOST_EXPOSED = 2.5
 STARTED = {
     "facefleet-web.service": "web_tier",
     "facefleet-controller.service": "controller",
@@ -27,9 +25,6 @@ STARTED = {
 }
 
 every_service = pytest.mark.parametrize("name", SERVICES)
-needs_analyze = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: apt-get install systemd"
-)
 
 
 def test_each_tier_has_its_unit() -> None:
@@ -39,31 +34,16 @@ def test_each_tier_has_its_unit() -> None:
 
 @needs_analyze
 def test_systemd_finds_nothing_to_say_against_the_units(tmp_path: Path) -> None:
-    units = tmp_path / "etc/systemd/system"
-    shutil.copytree(SYSTEMD, units)
-    shutil.copytree("/usr/lib/systemd/system", tmp_path / "usr/lib/systemd/system", symlinks=True)
-    programs = tmp_path / "opt/facefleet/bin"
-    programs.mkdir(parents=True)
-    for program in ("python", "facefleet-backoff"):
-        (programs / program).touch(mode=0o755)
+    shutil.copytree(SYSTEMD, tmp_path / "etc/systemd/system")
     names = [name.replace("@", "@0") for name in SERVICES] + ["facefleet-workers.target"]
-    said = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", f"--root={tmp_path}", *names],  # noqa: S607  # Debian's, wherever it is
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (said.stdout, said.stderr, said.returncode) == ("", "", 0)
+    programs = ("opt/facefleet/bin/python", "opt/facefleet/bin/facefleet-backoff")
+    assert said_against(names, tmp_path, programs=programs) == ""
 
 
 @needs_analyze
 @every_service
 def test_a_unit_exposes_little(name: str) -> None:
-    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", SYSTEMD / name]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"LC_ALL": "C.UTF-8"})
-    level = re.search(r"Overall exposure level for .*: ([\d.]+)", said.stdout)
-    assert level is not None, said.stderr
-    assert float(level[1]) <= MOST_EXPOSED
+    assert float(exposure(SYSTEMD / name)) <= MOST_EXPOSED
 
 
 @every_service

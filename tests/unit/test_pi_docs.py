@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gpiozero.pins.pi import PiBoardInfo
 
+import pi_uploader
 from pi_uploader.__main__ import SEEN, parser
 from pi_uploader.client import ANSWERS
 from pi_uploader.settings import PLACE, Settings
@@ -22,6 +23,11 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     for line in block.splitlines()
 ]
+
+
+def test_each_module_has_its_place_on_the_map() -> None:
+    places = re.findall(r"^ {4}(\w+(?:, \w+)*)", pi_uploader.__doc__ or "", re.MULTILINE)
+    assert sorted(", ".join(places).split(", ")) == sorted({path.stem for path in PI.glob("*.py")} - {"__init__"})
 
 
 def positions(name: str) -> set[int]:

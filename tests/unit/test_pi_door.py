@@ -172,3 +172,18 @@ def test_an_authority_that_is_no_file_of_certificates_is_refused_at_once(tmp_pat
     for name in ("ca.pem", "none.pem"):
         with pytest.raises(BadSettings, match=f"{name} cannot be used .*: name a file of certificates in PEM"):
             Door(Settings(ca_file=str(tmp_path / name)))
+
+
+def test_a_login_in_the_url_goes_to_the_service_and_into_no_words() -> None:
+    with StandIn(problem(503, "unavailable")) as standin:
+        door = Door(Settings(url=standin.url.replace("//", "//pi:secret@")))
+        with pytest.raises(Away) as caught:
+            ask(door, ITEM, IMAGE)
+    assert standin.asked[0].headers["Authorization"] == "Basic cGk6c2VjcmV0"
+    assert (door.url, "secret" in str(caught.value)) == (standin.url, False)
+
+
+def test_a_service_may_be_at_a_path_of_its_host() -> None:
+    with StandIn(result("Mary")) as standin:
+        ask(Door(Settings(url=f"{standin.url}/face")), ITEM, IMAGE)
+    assert standin.asked[0].path.startswith("/face/v1/recognitions?")

@@ -155,16 +155,15 @@ def test_a_service_that_is_away_is_waited_for_and_said_once(tmp_path: Path, phot
         assert stage.enrol(1)
         words = stage.words
     assert sum("it is tried again" in line for line in words) == 1
-    assert sum("1 captures wait" in line for line in words) == 1
+    assert sum("1 capture waits" in line for line in words) == 1
     assert words[-1] == "1 of 1 photos of Mary Smith enrolled, 1 taken"
 
 
-def test_an_answer_that_does_not_come_is_told_and_ctrl_c_leaves_the_photo_for_the_next_start(
+def test_an_answer_that_does_not_come_is_told_and_ctrl_c_deletes_the_photo(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(enrolling, "PATIENCE", 0.1)
-    ends = threading.Event()
-    service, waits = Service([ENROLLED]), list[str]()
+    ends, service, waits = threading.Event(), Service([ENROLLED]), list[str]()
 
     def answer(asked: Asked) -> Said:
         if "/photos" not in asked.path:
@@ -182,9 +181,9 @@ def test_an_answer_that_does_not_come_is_told_and_ctrl_c_leaves_the_photo_for_th
 
         stage.client.say, stage.standin.replies = say, [answer]
         assert not stage.enrol(3)
-    assert any("Ctrl-C ends this, and the next start sends the photo" in words for words in waits)
-    assert "stopped; 1 captures wait, and are sent at the next start" in waits
-    assert len(list((tmp_path / "spool").glob("*_enrol-Mary_Smith.*"))) == 1
+    assert any("Ctrl-C ends this, and deletes the photo" in words for words in waits)
+    assert "stopped; what was not sent is deleted" in waits
+    assert list((tmp_path / "spool").glob("*.jpg")) == []
 
 
 def test_a_service_that_is_away_for_good_is_left_by_ctrl_c(tmp_path: Path, photos: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,17 @@ def test_the_oldest_go_where_there_are_too_many(path: Path, monkeypatch: pytest.
     assert len(lines(path)) == 11
 
 
+def test_many_lines_are_tidied_in_little_memory(path: Path, journal: Journal) -> None:
+    journal.record(item(1), KNOWN, NOW)
+    heading, line = path.read_text().splitlines(keepends=True)
+    path.write_text(heading + 5000 * line + 5000 * line.replace("2025-", "2024-"))
+    tracemalloc.start()
+    journal.tidy(NOW)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(lines(path)), peak < 1_000_000) == (5001, True)
+
+
 def test_whoever_deletes_the_file_forgets_them_all(path: Path, journal: Journal) -> None:
     journal.record(item(1), KNOWN, NOW)
     path.unlink()
@@ -189,7 +201,7 @@ def test_whoever_deletes_the_file_forgets_them_all(path: Path, journal: Journal)
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root mounts")
 def test_a_full_disk_takes_no_part_of_a_line_and_the_next_once_there_is_room(tmp_path: Path) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", tmp_path], check=True)  # noqa: S607
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", tmp_path], check=True, timeout=60)  # noqa: S607
     try:
         journal = Journal(tmp_path / "answers.csv", keep_days=7.0)
         (tmp_path / "others").write_bytes(b"x" * 4096)
@@ -204,4 +216,4 @@ def test_a_full_disk_takes_no_part_of_a_line_and_the_next_once_there_is_room(tmp
         journal.record(item(1000), KNOWN, NOW)
         assert journal.answered(keys(0, 1000)) == keys(0, 1000)
     finally:
-        subprocess.run(["umount", "--lazy", tmp_path], check=True)  # noqa: S607
+        subprocess.run(["umount", "--lazy", tmp_path], check=True, timeout=60)  # noqa: S607

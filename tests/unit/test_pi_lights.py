@@ -1,12 +1,11 @@
 """What the LEDs and the buzzer of the Pi client do, read from the pins."""
 
 import time
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 
-import gpiozero
 import pytest
 from gpiozero.pins.mock import MockFactory
+from hardware import own_pins, times_on, until
 
 from pi_uploader.answers import Outcome
 from pi_uploader.lights import BEEP, Lights
@@ -18,12 +17,8 @@ KNOWN, UNKNOWN, WORKING, OFFLINE, BUZZER = 27, 23, 22, 24, 25
 
 @pytest.fixture(autouse=True)
 def pins() -> Iterator[MockFactory]:
-    before, gpiozero.Device.pin_factory = gpiozero.Device.pin_factory, MockFactory()
-    try:
-        yield gpiozero.Device.pin_factory
-    finally:
-        gpiozero.Device.pin_factory.close()
-        gpiozero.Device.pin_factory = before
+    with own_pins() as pins:
+        yield pins
 
 
 @pytest.fixture
@@ -35,19 +30,6 @@ def lights(pins: MockFactory) -> Iterator[Lights]:
 
 def lit(pins: MockFactory) -> set[int]:
     return {number for number in (KNOWN, UNKNOWN, WORKING, OFFLINE) if pins.pin(number).state}
-
-
-def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def times_on(pins: MockFactory, number: int) -> int:
-    """How often it went on so far."""
-    states = [state.state for state in pins.pin(number).states]
-    return sum(not before and after for before, after in pairwise(states))
 
 
 def test_none_is_lit_at_first(lights: Lights, pins: MockFactory) -> None:
@@ -70,10 +52,9 @@ def test_working_and_offline_are_lit_as_long_as_it_is_so(lights: Lights, pins: M
 def test_an_answer_is_shown_for_so_long(lights: Lights, pins: MockFactory, outcome: Outcome, pin: int) -> None:
     started = time.monotonic()
     lights.answered(outcome)
-    until(lambda: lit(pins) == {pin})
-    until(lambda: lit(pins) == set())
+    until(lambda: times_on(pins, pin) and lit(pins) == set())
     assert SETTINGS.show <= time.monotonic() - started < SETTINGS.show + 5
-    assert times_on(pins, pin) == 1
+    assert [times_on(pins, number) for number in (KNOWN, UNKNOWN)] == [pin == KNOWN, pin == UNKNOWN]
 
 
 def test_the_next_answer_takes_the_place_of_the_last(pins: MockFactory) -> None:

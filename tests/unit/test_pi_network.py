@@ -130,7 +130,7 @@ def certificate(tmp_path: Path) -> Path:
     whose = ["-subj", "/CN=pi", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
     command = ["openssl", "req", *kind, *whose, *files]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
     return tmp_path / "cert.pem"
 
 

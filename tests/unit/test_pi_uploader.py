@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hardware import until
 from standin import Asked, Reply, Said, StandIn, problem, result
 
 from pi_uploader import uploader as uploaders
@@ -22,13 +23,6 @@ from pi_uploader.uploader import Heard, Uploader
 PATIENCE = 20.0
 MARY = result("Mary")
 DOWN = Said(503, b"<html>")
-
-
-def until(what: Callable[[], object], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @dataclass

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
+from hardware import until
 from standin import Asked, Said, StandIn, result
-from test_pi_uploader import MARY, PATIENCE, Bench, at_work, quick, until
+from test_pi_uploader import MARY, PATIENCE, Bench, at_work, quick
 
 from pi_uploader import uploader as uploaders
 from pi_uploader.answers import Outcome
