@@ -15,6 +15,7 @@ KEY_VARIABLE = "FACEFLEET_API_KEY"
 #: GPIO numbers of the 40-pin header: https://pinout.xyz
 MAX_PIN = 27
 ON_HOLD = ("exit", "poweroff")
+KINDS = {int: "a whole number", float: "a number", str: 'a text, as "this"'}
 
 
 class BadSettings(ValueError):
@@ -118,7 +119,7 @@ def _read(place: Path) -> dict[str, Any]:
 
 def _check(name: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> None:
     if type(value) is not kind:
-        raise BadSettings(f"{name} is a {kind.__name__}, not {value!r}")
+        raise BadSettings(f"{name} is {KINDS[kind]}, not {value!r}")
     if bounds["low"] is not None and not bounds["low"] <= value <= (bounds["high"] or sys.maxsize):
         most = f" to {bounds['high']}" if bounds["high"] else ""
         raise BadSettings(f"{name} is {value}: it is from {bounds['low']}{most}")

@@ -92,14 +92,18 @@ def decide(sent: Sent | None, fingerprint: str, result: Json | None, *, purged: 
 
     `purged`, `erased`: whether everything, or an answer that named somebody, was removed since that was sent.
     """
-    if sent is None or purged or now - sent.at >= keys.IDEMPOTENCY_KEPT:
+    if sent is None or purged:
+        return Step.SEND
+    # Either way: what a clock noted that was ahead is not to stand until that time has come.
+    age = abs(now - sent.at)
+    if age >= keys.IDEMPOTENCY_KEPT:
         return Step.SEND
     if sent.fingerprint != fingerprint:
         return Step.REFUSE
     if result is not None:
         # The one failure that the same image, sent again, mends.
         return Step.SEND if (result["error"] or {}).get("code") == "image_gone" else Step.REPLAY
-    return Step.SEND_AGAIN if erased or now - sent.at >= RESEND else Step.WAIT
+    return Step.SEND_AGAIN if erased or age >= RESEND else Step.WAIT
 
 
 class Once:
@@ -136,6 +140,12 @@ class Once:
             detail = f"this {HEADER} stands for another image, file name or top_k: choose a new one for each request"
             raise Problem(422, "idempotency_key_reused", detail)
         return step, result
+
+    def drop(self, asked: Asked) -> None:
+        """Removes a result that will not do: who asks for the next one, or works on it, would take it for that."""
+        # The note first: without its result, it would have retries wait for what is perhaps never sent.
+        self._blobs.delete(keys.sent(asked.name))
+        self._blobs.delete(keys.result(asked.job_id))
 
     def note(self, asked: Asked, at: float) -> None:
         """To be called once the job is sent. Where this fails, a retry sends the same job again, which is harmless."""

@@ -57,6 +57,8 @@ class RecognitionViews:
             turn.enter_context(self.once.turn(asked))
             step, result = self.once.look(asked, job.submitted_at)
             if step in (Step.SEND, Step.SEND_AGAIN):
+                if result is not None:
+                    self.once.drop(asked)
 
                 def sent() -> None:
                     self.once.note(asked, job.submitted_at)

@@ -7,7 +7,7 @@ from typing import Any
 import pybase64 as base64
 from flask import request
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from facefleet.imagefile import check
 from facefleet.keys import clean_filename
@@ -71,7 +71,7 @@ def _body() -> bytes:
     if request.content_length is None and len(body) >= (request.max_content_length or len(body) + 1):
         raise RequestEntityTooLarge
     if len(body) < (request.content_length or 0):
-        raise ClientDisconnected
+        raise Problem(400, "malformed_request", "a part of the request's body did not arrive: send it again")
     return body
 
 

@@ -208,6 +208,27 @@ def test_what_is_sent_twice_is_one_result_also_where_its_image_fits_no_message(
     assert len(list(backend.blobs.list(f"{keys.INPUT}claims/"))) == 1, "those of the jobs that are done are gone"
 
 
+def test_an_image_that_is_gone_and_comes_again_is_not_told_to_be_gone_meanwhile(
+    backend: Backend, open_web: OpenWeb
+) -> None:
+    web, large = open_web(), an_image(78) + bytes(backend.requests.max_message_bytes)
+    location = web.post(large, **LATER).headers["Location"]
+    (claim,) = backend.blobs.list(f"{keys.INPUT}claims/")
+    backend.blobs.delete(claim.key)
+    client = web.app.test_client()
+    with working(backend):
+        until(lambda: client.get(location).status_code == 200)
+    assert client.get(location).get_json()["error"]["code"] == "image_gone"
+    open_web(max_backlog=1).post(OTHER, key="other", **LATER)
+    assert code_of(open_web(max_backlog=1).post(large)) == "backlog_full"
+    again = web.post(large, **LATER)
+    assert not is_replayed(again) and again.headers["Location"] == location
+    assert client.get(location).status_code == 202
+    with working(backend):
+        until(lambda: client.get(location).status_code == 200)
+    assert client.get(location).get_json()["answer"] == "paul"
+
+
 def test_one_sent_again_after_long_is_not_looked_at_again_where_it_was_answered_meanwhile(
     backend: Backend, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:

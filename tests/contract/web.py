@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -76,7 +76,18 @@ def working(backend: Backend) -> Iterator[list[str]]:
 
     stop = threading.Event()
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=30.0)
-    worker = Worker(
+    thread = threading.Thread(target=_worker(backend, process, pulse).run, args=(stop,))
+    with pulse.beating(stop):
+        thread.start()
+        try:
+            yield done
+        finally:
+            stop.set()
+            thread.join(PATIENCE)
+
+
+def _worker(backend: Backend, process: Callable[[Job, bytes], Result], pulse: Pulse) -> Worker:
+    return Worker(
         backend.requests,
         backend.replies,
         backend.blobs,
@@ -86,11 +97,3 @@ def working(backend: Backend) -> Iterator[list[str]]:
         stands=lambda result: True,
         probe=lambda: None,
     )
-    thread = threading.Thread(target=worker.run, args=(stop,))
-    with pulse.beating(stop):
-        thread.start()
-        try:
-            yield done
-        finally:
-            stop.set()
-            thread.join(PATIENCE)

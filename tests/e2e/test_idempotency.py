@@ -101,11 +101,15 @@ def halted(tmp_path: Path) -> Iterator[tuple[Service, "subprocess.Popen[bytes]"]
     """A web tier, and no worker yet."""
     service = Service(tmp_path, settings={"FACEFLEET_API_KEYS": API_KEYS, "FACEFLEET_HOST": "127.0.0.1"})
     try:
-        process = service.start("web_tier")
-        until(service.answers)
-        yield service, process
+        yield service, with_web_tier(service)
     finally:
         service.stop()
+
+
+def with_web_tier(service: Service) -> "subprocess.Popen[bytes]":
+    process = service.start("web_tier")
+    until(service.answers)
+    return process
 
 
 def post(service: Service, photo: Path, key: str, *, api_key: str = "k-one", **headers: str) -> requests.Response:
@@ -132,10 +136,8 @@ def test_a_web_tier_that_is_killed_between_send_and_answer_answers_the_retry(
             first.result()
     (note,) = service.backend.blobs.list(keys.IDEMPOTENCY)
     if not noted:
-        # As where it was killed a moment earlier.
-        service.backend.blobs.delete(note.key)
-    service.start("web_tier")
-    until(service.answers)
+        service.backend.blobs.delete(note.key)  # as where it was killed a moment earlier
+    with_web_tier(service)
     with ThreadPoolExecutor(1) as pool:
         retry = pool.submit(post, service, photos / "obama2.jpg", "one")
         until(lambda: noted or service.backend.requests.depth().backlog == 2, say="sent again")

@@ -174,7 +174,7 @@ def test_two_clients_do_not_share_their_data(start_pi: Callable[..., Pi], two: s
     ("settings", "words"),
     [
         ("adress = 'http://laptop:8000'", "pi_uploader: {}: there is no setting adress, but api_key, "),
-        ("hold = 'long'", "pi_uploader: hold is a float, not 'long'"),
+        ("hold = 'long'", "pi_uploader: hold is a number, not 'long'"),
         ("url = ", "pi_uploader: {} is not TOML: "),
         ("camera = 'webcam'", "pi_uploader: there is no camera 'webcam': name auto, "),
     ],

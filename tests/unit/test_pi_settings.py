@@ -42,7 +42,7 @@ def test_whole_seconds_will_do_and_half_a_pin_will_not(file: Path) -> None:
     file.write_text("hold = 2\n")
     assert load(file, {}, NONE).hold == 2.0
     file.write_text("button_pin = 17.5\n")
-    with pytest.raises(BadSettings, match="button_pin is a int"):
+    with pytest.raises(BadSettings, match="button_pin is a whole number"):
         load(file, {}, NONE)
 
 
@@ -50,7 +50,7 @@ def test_whole_seconds_will_do_and_half_a_pin_will_not(file: Path) -> None:
     ("line", "words"),
     [
         ("button_pin = 28", "button_pin is 28: it is from 0 to 27"),
-        ("button_pin = true", "button_pin is a int, not True"),
+        ("button_pin = true", "button_pin is a whole number, not True"),
         ("bounce = nan", "bounce is nan: it is from 0.001 to 1"),
         ("seconds = inf", "seconds is inf: it is from 0.1"),
         ("uploads = 0", "uploads is 0: it is from 1 to 16"),

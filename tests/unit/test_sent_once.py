@@ -126,6 +126,8 @@ def test_no_two_requests_are_alike_however_they_are_cut(
         (9, DONE, "erased", Step.REPLAY),
         (9, None, "purged erased", Step.SEND),
         (-9, None, "", Step.WAIT),
+        (-RESEND, None, "", Step.SEND_AGAIN),
+        (-keys.IDEMPOTENCY_KEPT, None, "", Step.SEND),
         (0, None, "other", Step.REFUSE),
         (keys.IDEMPOTENCY_KEPT - 1, None, "other", Step.REFUSE),
         (keys.IDEMPOTENCY_KEPT, None, "other", Step.SEND),
