@@ -46,20 +46,9 @@ class Lights:
                 self._light(self._known, instead_of=self._unknown)
                 self._beep(1, BEEP)
 
-    def all(self, is_on: bool) -> None:
-        """To see that each is where it should be."""
-        with self._changing:
-            for led in self.leds().values():
-                _switch(led, is_on)
-
-    def leds(self) -> dict[str, LED]:
-        """Those that there are."""
-        named = {"working": self._working, "known": self._known, "unknown": self._unknown, "offline": self._offline}
-        return {name: led for name, led in named.items() if led is not None}
-
     def close(self) -> None:
         with self._changing:
-            for device in (*self.leds().values(), self._buzzer):
+            for device in (self._working, self._known, self._unknown, self._offline, self._buzzer):
                 if device is not None:
                     # Whether a pin that is let go falls back is the kernel's to say.
                     device.off()

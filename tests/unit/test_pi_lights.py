@@ -91,21 +91,14 @@ def test_pins_that_are_0_are_none_and_all_goes_on(pins: MockFactory) -> None:
         lights.answered(outcome)
     lights.working(True)
     lights.offline(True)
-    lights.all(True)
-    assert (lights.leds(), pins.pins) == ({}, {})
+    assert pins.pins == {}
     lights.close()
-
-
-def test_all_are_lit_to_be_looked_at_and_out_again(lights: Lights, pins: MockFactory) -> None:
-    lights.all(True)
-    assert lit(pins) == {KNOWN, UNKNOWN, WORKING, OFFLINE}
-    lights.all(False)
-    assert lit(pins) == set()
 
 
 def test_none_stays_lit_or_on_in_the_end(pins: MockFactory) -> None:
     lights = Lights(SETTINGS)
-    lights.all(True)
+    lights.working(True)
+    lights.offline(True)
     lights.answered(Outcome.UNKNOWN)
     lights.close()
     assert lit(pins) == set() and not pins.pin(BUZZER).state
