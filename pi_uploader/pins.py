@@ -12,6 +12,8 @@ from gpiozero.pins.mock import MockFactory
 MODEL = Path("/proc/device-tree/model")
 BUSY = "end the other program that uses the pin, or name another pin in the settings"
 
+MISSING = "`sudo apt install python3-lgpio`, `sudo usermod --append --groups gpio $USER`, and log in again"
+
 Part = TypeVar("Part", bound=GPIODevice)
 
 
@@ -28,7 +30,7 @@ def open_pins(model: Path = MODEL) -> bool:
             Device.ensure_pin_factory()
         except BadPinFactory as e:
             if model.exists():
-                raise NoPins(f"{e}: apt-get install python3-lgpio, and be in the group gpio") from None
+                raise NoPins(f"{e}: {MISSING}") from None
             Device.pin_factory = MockFactory()
             return False
     return True

@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
 from controller.housekeeping import forget
 from facefleet import keys, wire
@@ -23,7 +22,7 @@ from web_tier.idempotency import TURN
 from web_tier.router import ReplyRouter
 
 from .conftest import OpenBackend
-from .web import OTHER, PATIENCE, Counted, Web, an_image, working
+from .web import OTHER, PATIENCE, Counted, Web, an_image, code_of, is_replayed, until, working
 
 LATER = {"Prefer": "respond-async"}
 
@@ -56,21 +55,6 @@ def open_web(backend: Backend, settings: Settings) -> Iterator[OpenWeb]:
 @pytest.fixture
 def web(open_web: OpenWeb) -> Web:
     return open_web()
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def is_replayed(response: TestResponse) -> bool:
-    return response.headers.get("Idempotent-Replayed") == "true"
-
-
-def code_of(response: TestResponse) -> str:
-    return str(response.get_json()["code"])
 
 
 def results(backend: Backend) -> list[str]:

@@ -1,6 +1,7 @@
 """Web processes over any backend, as their clients see them, and a worker that finds Paul on every image."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,3 +98,18 @@ def _worker(backend: Backend, process: Callable[[Job, bytes], Result], pulse: Pu
         stands=lambda result: True,
         probe=lambda: None,
     )
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_replayed(response: TestResponse) -> bool:
+    return response.headers.get("Idempotent-Replayed") == "true"
+
+
+def code_of(response: TestResponse) -> str:
+    return str(response.get_json()["code"])
