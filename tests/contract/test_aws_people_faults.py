@@ -12,6 +12,7 @@ from botocore.httpsession import URLLib3Session
 
 from facefleet.backends.aws import dynamo, people_items
 from facefleet.backends.aws import people as module
+from facefleet.backends.aws.account.wanted import INDEX
 from facefleet.backends.aws.clients import Clients
 from facefleet.backends.aws.people import DynamoPeople
 from facefleet.errors import Unavailable
@@ -140,6 +141,17 @@ def test_a_change_whose_answer_is_lost_is_made_once(meddled: DynamoPeople, clien
     once(client, "before-send.dynamodb.TransactWriteItems", lose)
     assert meddled.put(replace(paul, name="Paul II")).version == 2
     assert meddled.get("paul") == Person("paul", "Paul II", version=2)
+
+
+@pytest.mark.parametrize(("at", "told"), [(12.3456, "12.346"), (12.5, "12.5"), (1200.0, "1200"), (0.0, "0")])
+@pytest.mark.usefixtures("people")
+def test_a_time_is_written_as_dynamodb_writes_it(client: Any, settings: Settings, at: float, told: str) -> None:
+    """Else a try again may be taken for another request."""
+    assert people_items.number(at) == told
+    item = people_items.index_key("of tests", "time") | {"at": {"N": told}}
+    client.put_item(TableName=settings.people_table + INDEX, Item=item)
+    found = client.get_item(TableName=settings.people_table + INDEX, Key=people_items.index_key("of tests", "time"))
+    assert found["Item"]["at"]["N"] == told
 
 
 def test_somebody_whose_change_is_not_to_be_seen_yet_is_read_again(meddled: DynamoPeople, client: Any) -> None:

@@ -77,6 +77,11 @@ def person_key(person_id: str) -> Item:
     return {"name": {"S": person_id}}
 
 
+def number(seconds: float) -> str:
+    """To milliseconds, and as DynamoDB itself writes numbers: a try again is compared with the first one."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
+
+
 def index_key(kind: str, key: str) -> Item:
     return {"kind": {"S": kind}, "key": {"S": key}}
 
@@ -154,7 +159,7 @@ def removing(tables: Tables, person: Person, version: int, at: float) -> list[It
 
 
 def _logged(tables: Tables, entry: Entry) -> Item:
-    told = {"removed": {"BOOL": entry.removed}, "at": {"N": f"{entry.at:.3f}"}, "person": {"S": entry.person_id}}
+    told = {"removed": {"BOOL": entry.removed}, "at": {"N": number(entry.at)}, "person": {"S": entry.person_id}}
     return {
         "Put": {
             "TableName": tables.index,
