@@ -31,7 +31,7 @@ class Look:
 def found(look: Look) -> Iterator[Finding]:
     """Each as soon as it is known, and an end in time; never raises."""
     findings, told = SimpleQueue[Finding | None](), threading.Semaphore(0)
-    start(partial(_run, look, findings.put, told.acquire))
+    start(partial(_run, look, findings.put, partial(told.acquire, timeout=look.seconds)))
     deadline = time.monotonic() + look.seconds
     while True:
         try:

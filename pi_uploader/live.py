@@ -138,7 +138,8 @@ def summary(session: Session, interval: float, *, lost: int) -> Iterator[str]:
 
 
 def in_words(sighting: Sighting) -> str:
-    return f"  {sighting.person}: {sighting.frames} frames in {sighting.last - sighting.first:.1f} s"
+    frames = "1 frame" if sighting.frames == 1 else f"{sighting.frames} frames"
+    return f"  {sighting.person}: {frames} in {sighting.last - sighting.first:.1f} s"
 
 
 def jitter(taken: list[float], interval: float) -> list[float]:

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from services import Service, kill, until
+from services import Service, kill, repeatedly, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -20,22 +19,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 @contextmanager
 def a_worker_killed_every_second(service: Service) -> Iterator[list[int]]:
     """Meanwhile; yields the numbers of those killed."""
-    done, killed, chance = threading.Event(), [], random.Random(4)
+    killed, chance = [], random.Random(4)
 
-    def reaper() -> None:
-        while not done.wait(1.0):
-            if workers := service.workers():
-                victim = chance.choice(sorted(workers))
-                os.kill(victim, signal.SIGKILL)
-                killed.append(victim)
+    def kill_one() -> None:
+        if workers := service.workers():
+            victim = chance.choice(sorted(workers))
+            os.kill(victim, signal.SIGKILL)
+            killed.append(victim)
 
-    thread = threading.Thread(target=reaper)
-    thread.start()
-    try:
+    with repeatedly(kill_one, every=1.0):
         yield killed
-    finally:
-        done.set()
-        thread.join()
 
 
 def send(service: Service, image: bytes, i: int) -> requests.Response:

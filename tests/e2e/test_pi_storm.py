@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 from faults import FAULTS, Fault, Proxy, failing_network
 from PIL import Image
-from services import Service, kill
+from services import Service, kill, repeatedly
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -114,27 +113,21 @@ class Pi:
 @contextmanager
 def restarted(service: Service, every: float) -> Iterator[list[float]]:
     """Meanwhile web tier, controller and workers are killed and started again, so often; yields when."""
-    done, times = threading.Event(), list[float]()
+    times = list[float]()
     tiers = {"web_tier": service.processes[0], "controller": service.processes[1]}
 
     def restart() -> None:
-        while not done.wait(every):
-            times.append(time.monotonic())
-            for process in tiers.values():
-                kill(process)
-            for worker in service.workers():
-                with suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGKILL)
-            for name in tiers:
-                tiers[name] = service.start(name)
+        times.append(time.monotonic())
+        for process in tiers.values():
+            kill(process)
+        for worker in service.workers():
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        for name in tiers:
+            tiers[name] = service.start(name)
 
-    thread = threading.Thread(target=restart)
-    thread.start()
-    try:
+    with repeatedly(restart, every=every):
         yield times
-    finally:
-        done.set()
-        thread.join()
 
 
 @pytest.fixture

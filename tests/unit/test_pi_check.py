@@ -12,6 +12,7 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
+from bench.local import free_port
 from pi_uploader import check as checking
 from pi_uploader import check_board
 from pi_uploader.check import check, everything, in_words
@@ -34,7 +35,9 @@ def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFactory]:
 
 @pytest.fixture
 def settings(tmp_path: Path, photos: Path) -> Settings:
-    return Settings(data=str(tmp_path / "data"), camera=f"folder:{photos}", free_bytes=0)
+    # Nobody listens there, whatever else runs on this machine.
+    url = f"http://127.0.0.1:{free_port()}"
+    return Settings(url=url, data=str(tmp_path / "data"), camera=f"folder:{photos}", free_bytes=0)
 
 
 def test_a_machine_without_pins_has_neither_button_nor_leds_and_that_is_no_fault(

@@ -1,4 +1,4 @@
-"""What systemd hears of a process, over a real datagram socket."""
+"""When systemd hears that a process gets on, over a real datagram socket."""
 
 import os
 import signal
@@ -23,7 +23,6 @@ from app_tier.worker import Worker
 from controller.arrivals import Arrivals
 from controller.leading import stand_by
 from controller.store import Store
-from facefleet import supervision
 from facefleet.backends import connect
 from facefleet.model import Result
 from facefleet.ports import MAX_WAIT
@@ -42,26 +41,6 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.soc
         listener.settimeout(PATIENCE)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         yield listener
-
-
-def test_each_word_reaches_systemd(told: socket.socket) -> None:
-    supervision.ready()
-    supervision.alive()
-    supervision.status("leads: 2 wanted")
-    supervision.stopping()
-    heard = [told.recv(1000).decode() for _ in range(4)]
-    assert heard == ["READY=1", "WATCHDOG=1", "STATUS=leads: 2 wanted", "STOPPING=1"]
-
-
-def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    supervision.ready()
-    supervision.alive()
-
-
-def test_a_systemd_that_is_gone_hinders_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    supervision.alive()
 
 
 @given(waited=st.floats(0, MAX_WAIT), worked=st.floats(0, MAX_WORK))

@@ -1,15 +1,23 @@
-"""What systemd hears of the Pi's client, over a real datagram socket."""
+"""What systemd hears, over a real datagram socket: the same of the service's tiers and of the Pi's client."""
 
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from uuid import uuid4
 
 import pytest
 
-from pi_uploader import supervision
+import facefleet.supervision
+import pi_uploader.supervision
 
 PATIENCE = 20.0
+
+
+@pytest.fixture(params=[facefleet.supervision, pi_uploader.supervision], ids=["a tier", "the Pi's client"])
+def supervision(request: pytest.FixtureRequest) -> ModuleType:
+    module: ModuleType = request.param
+    return module
 
 
 @pytest.fixture(params=["a file", "the kernel alone"])
@@ -23,7 +31,7 @@ def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         yield listener
 
 
-def test_each_word_reaches_systemd(told: socket.socket) -> None:
+def test_each_word_reaches_systemd(told: socket.socket, supervision: ModuleType) -> None:
     supervision.ready()
     supervision.alive()
     supervision.status("3 captures wait")
@@ -33,31 +41,33 @@ def test_each_word_reaches_systemd(told: socket.socket) -> None:
 
 
 def test_a_status_is_one_line_and_says_nothing_else(told: socket.socket) -> None:
-    supervision.status("saw Paul\nREADY=1")
+    pi_uploader.supervision.status("saw Paul\nREADY=1")
     assert told.recv(1000) == b"STATUS=saw Paul READY=1"
 
 
-def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_nothing_happens(supervision: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     supervision.ready()
     supervision.alive()
 
 
-def test_a_systemd_that_is_gone_hinders_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_systemd_that_is_gone_hinders_nobody(
+    supervision: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     supervision.alive()
 
 
 def test_a_systemd_that_does_not_listen_hinders_nobody(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is full: words are lost, and it is gone on."""
-    monkeypatch.setattr(supervision, "PATIENCE", 0.01)
+    monkeypatch.setattr(pi_uploader.supervision, "PATIENCE", 0.01)
     sent = 0
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filling, pytest.raises(BlockingIOError):
         filling.setblocking(False)
         while sent < 100_000:
             filling.sendto(b"WATCHDOG=1", told.getsockname())
             sent += 1
-    supervision.alive()
+    pi_uploader.supervision.alive()
     assert {told.recv(1000) for _ in range(sent)} == {b"WATCHDOG=1"}
     told.setblocking(False)
     with pytest.raises(BlockingIOError):
