@@ -5,14 +5,15 @@ import logging
 import signal
 import threading
 
-from app_tier.process import Processor
 from app_tier.pulse import Pulse
 from app_tier.worker import Worker
 from facefleet import supervision
 from facefleet.backends import connect, log_besides
 from facefleet.entry import entry_point
 from facefleet.ports import Backend, Machine
+from facefleet.recognition.jobs import Jobs
 from facefleet.recognition.keeper import Keeper
+from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import open_recogniser
 from facefleet.settings import Settings
 
@@ -75,14 +76,19 @@ def run(backend: Backend, settings: Settings, id: str, stop: threading.Event, le
         leaving=leaving,
     )
     process = Processor(recogniser, backend.people, backend.blobs)
+    jobs = Jobs(
+        process,
+        backend.blobs,
+        backend.replies,
+        stands=process.stands,
+        working=pulse.working,
+        turned=pulse.turned,
+    )
     worker = Worker(
         backend.requests,
-        backend.replies,
-        backend.blobs,
-        process,
+        jobs,
         pulse,
         idle=keeper.tidy,
-        stands=process.stands,
         probe=lambda: ask(backend, pulse),
     )
     with pulse.beating(stop):

@@ -3,24 +3,21 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from threading import Event
 
 from app_tier import outage
 from app_tier.outage import Outage
 from app_tier.pulse import Pulse
-from facefleet import answers, keys, wire
+from facefleet import wire
 from facefleet.errors import BadMessage, Unavailable
-from facefleet.model import Failure, Job, JobKind, Message, Result, Timings
-from facefleet.ports import MAX_WAIT, Blobs, Queue
-from facefleet.wire import Json
+from facefleet.model import JobKind, Message
+from facefleet.ports import MAX_WAIT, Queue
+from facefleet.recognition.jobs import Jobs
 
 log = logging.getLogger(__name__)
 
 #: When nothing came for so long, there is time for what can wait.
 REST = 1.0
-
-Process = Callable[[Job, bytes], Result]
 
 
 class Worker:
@@ -29,26 +26,20 @@ class Worker:
     def __init__(
         self,
         requests: Queue,
-        replies: Callable[[str], Queue],
-        blobs: Blobs,
-        process: Process,
+        jobs: Jobs,
         pulse: Pulse,
         *,
         idle: Callable[[], None],
-        stands: Callable[[Json], bool],
         probe: Callable[[], object],
     ) -> None:
-        """`idle` is called when nothing waits, now and again; `stands` is asked of a result before it is told.
+        """`idle` is called when nothing waits, now and again.
 
         `probe` raises `Unavailable` while what jobs need does not answer.
         """
         self._requests = requests
-        self._replies = replies
-        self._blobs = blobs
-        self._process = process
+        self._jobs = jobs
         self._pulse = pulse
         self._idle = idle
-        self._stands = stands
         self._probe = probe
         self._outage = Outage()
 
@@ -106,43 +97,12 @@ class Worker:
             self._idle()
             self._requests.ack(message)
             return
-        result = self._result(job, message, received)
+        result = self._jobs.done(job, again=message.receive_count > 1 or job.again, received=received)
         self._pulse.turned()
-        # Looked at once it is stored: an erasure that had not found it yet finds it from now on.
-        if not self._stands(result):
-            answers.erase(self._blobs, result, answer=result["answer"])
+        if result is None:
             self._requests.release(message)
-            log.info("job %s: somebody whom it names was erased meanwhile: it is done again", job.id)
             return
-        answers.reply(self._replies, job, result)
+        self._jobs.tell(job, result)
         self._pulse.turned()
         self._requests.ack(message)
-        if job.blob is not None:
-            self._blobs.delete(job.blob)
-        # No name, and no words that may hold one: a log outlives an erasure.
-        why = (result["error"] or {}).get("code", "")
-        log.info("job %s: %s, %d faces %s", job.id, result["status"], len(result["faces"]), why)
-
-    def _result(self, job: Job, message: Message, received: float) -> Json:
-        """What is stored of the job, by now."""
-        result = answers.stored(self._blobs, job.id) if message.receive_count > 1 or job.again else None
-        if result is None:
-            image = self._image(job)
-            result = answers.store(self._blobs, job, self._work(job, image, received), image)
-        return result
-
-    def _work(self, job: Job, image: bytes | None, received: float) -> Result:
-        started = time.perf_counter()
-        with self._pulse.working():
-            result = _image_gone(job) if image is None else self._process(job, image)
-        recognise = time.perf_counter() - started
-        queued = max(0.0, received - job.submitted_at)
-        return replace(result, timings=Timings(queued, recognise, queued + recognise))
-
-    def _image(self, job: Job) -> bytes | None:
-        return job.image if job.blob is None else answers.found(self._blobs, job.blob)
-
-
-def _image_gone(job: Job) -> Result:
-    detail = f"the image that waited at {job.blob or keys.claim(job.id)} is gone: send it again"
-    return Result(job.id, job.filename, error=Failure("image_gone", detail))
+        self._jobs.clear(job, result)

@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 
 #: Beside what clients see, and stripped before they do: each face's encoding, which a later rejection needs.
 ENCODINGS = "_encodings"
+#: The same: where the file lies that a client, and not a worker, put into the input bucket.
+SOURCE = "_source"
+HIDDEN = (ENCODINGS, SOURCE)
+#: What is asked who is on it; the image or clip is kept, and the bare answer.
+ASKED = (JobKind.RECOGNISE, JobKind.VIDEO)
 
 
 def store(blobs: Blobs, job: Job, result: Result, image: bytes | None = None) -> Json:
@@ -24,16 +29,18 @@ def store(blobs: Blobs, job: Job, result: Result, image: bytes | None = None) ->
     whole = wire.result_to_json(result)
     if any(face.encoding for face in result.faces):
         whole[ENCODINGS] = [base64.b64encode_as_string(face.encoding) for face in result.faces]
+    if job.blob is not None and not keys.is_claim(job.blob):
+        whole[SOURCE] = job.blob
     return store_whole(blobs, job, whole, image)
 
 
 def store_whole(blobs: Blobs, job: Job, whole: Json, image: bytes | None) -> Json:
     """As `store`, of a result as it was kept already, encodings and all."""
     kept: dict[str, bytes] = {}
-    if job.kind is JobKind.RECOGNISE and image is not None:
+    if job.kind in ASKED and image is not None and SOURCE not in whole:
         # As sent, whatever became of it, so that it can be looked at.
         kept[keys.input_image(job.filename)] = image
-    if job.kind is JobKind.RECOGNISE and whole["error"] is None:
+    if job.kind in ASKED and whole["error"] is None:
         kept[keys.answer(job.filename)] = whole["answer"].encode()
     # Last: a worker that finds it takes the job as done, and does nothing over again.
     kept[keys.result(job.id)] = json.dumps(whole).encode()
@@ -54,7 +61,7 @@ def stored_whole(blobs: Blobs, job_id: str) -> Json | None:
 
 
 def shown(whole: Json) -> Json:
-    return {name: value for name, value in whole.items() if name != ENCODINGS}
+    return {name: value for name, value in whole.items() if name not in HIDDEN}
 
 
 def encoding_of(whole: Json, face: int) -> bytes:
@@ -67,17 +74,20 @@ def named(result: Json) -> set[str]:
     """The ids of everybody whom a result names, also as enrolled, as a candidate, or in what went wrong."""
     people = {result["answer"], *(face["person"] for face in result["faces"])}
     people.update(candidate["person"] for face in result["faces"] for candidate in face["candidates"])
+    for one in result.get("video", {}).get("appearances", ()):
+        people.update((one["person"], *(candidate["person"] for candidate in one["best"]["candidates"])))
     people.add((result["error"] or {}).get("person"))
     return people - {None, UNKNOWN}
 
 
-def erase(blobs: Blobs, result: Json, *, answer: str) -> None:
+def erase(blobs: Blobs, whole: Json, *, answer: str) -> None:
     """Deletes the result, its image, and what lies, or ever lay, under the file's stem where that is this answer."""
-    filename = result["filename"]
-    blobs.delete(keys.result(result["id"]))
-    blobs.delete(keys.queued(result["id"]))
+    filename = whole["filename"]
+    # The image first, which only the result tells of: an erasure that is cut short here is asked for again.
     # Whatever the name stands for by now: an image less is better than a face that stays.
-    blobs.delete(keys.input_image(filename))
+    blobs.delete(whole.get(SOURCE) or keys.input_image(filename))
+    blobs.delete(keys.result(whole["id"]))
+    blobs.delete(keys.queued(whole["id"]))
     if found(blobs, keys.answer(filename)) in (None, answer.encode()):
         blobs.delete(keys.answer(filename))
     else:

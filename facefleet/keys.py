@@ -47,6 +47,20 @@ def claim(name: str) -> str:
     return f"{INPUT}claims/{name}"
 
 
+def is_claim(key: str) -> bool:
+    """Whether it lies there only until its message is done."""
+    return key.startswith(claim(""))
+
+
+def upload(upload_id: str, filename: str) -> str:
+    """Where a file that a client puts there itself lies; the id is its job's."""
+    return f"{uploads(upload_id)}{filename}"
+
+
+def uploads(upload_id: str) -> str:
+    return f"{INPUT}uploads/{upload_id}/"
+
+
 def answer(filename: str) -> str:
     return OUTPUT + stem(filename)
 

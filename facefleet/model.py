@@ -11,6 +11,7 @@ UNKNOWN = "unknown"
 class JobKind(StrEnum):
     RECOGNISE = "recognise"
     ENROL = "enrol"
+    VIDEO = "video"
     #: To see that what workers share is as it should be: nobody's image, and no answer.
     TIDY = "tidy"
 
@@ -54,7 +55,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image waiting for a worker. It carries the image itself, or the key of the blob that does."""
+    """One image or clip waiting for a worker. It carries that itself, or the key of the blob that does."""
 
     id: str
     kind: JobKind
@@ -69,6 +70,8 @@ class Job:
     force: bool = False
     #: Sent before, so that its result may lie there already.
     again: bool = False
+    #: Of a clip: look for everybody, all the way, and not for the first face alone.
+    everybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,35 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Appearance:
+    """Somebody's time in a clip, in its seconds: from `start` to `end`, on so many of the frames looked at.
+
+    `best`: the face in the frame where it was surest, at `best_at`. A stranger's has no person.
+    """
+
+    start: float
+    end: float
+    frames: int
+    best: Face
+    best_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What of a clip was looked at: so many frames, as far as `until`, in seconds; `cut` where a limit ended it.
+
+    `seconds`: the clip's length, None where the file does not tell. `at`: the frame whose faces answer; None of none.
+    """
+
+    frames: int
+    until: float
+    cut: bool = False
+    seconds: float | None = None
+    at: float | None = None
+    appearances: tuple[Appearance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a job has no answer: a stable code, and words that say what to do."""
 
@@ -201,6 +233,8 @@ class Result:
     gallery_version: int = 0
     model: str = ""
     timings: Timings = Timings(0.0, 0.0, 0.0)
+    #: Of a clip; its faces are those of the first frame that has any.
+    footage: Footage | None = None
 
     @property
     def answer(self) -> str:

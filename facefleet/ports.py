@@ -20,6 +20,20 @@ MAX_BATCH = 10
 MAX_CHANGES = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Presigned:
+    """A URL that takes one PUT, without any key, of so many bytes of one type, with these headers."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class Presign(Protocol):
+    """Makes one for a blob's key; until `seconds` are over."""
+
+    def __call__(self, key: str, *, size: int, type: str, seconds: float) -> Presigned: ...
+
+
 class Queue(Protocol):
     """Messages, at least once, by SQS's rules."""
 
@@ -209,3 +223,5 @@ class Backend:
     tidy: Callable[[], None]
     #: Held by the one process that may do a thing; raises `AlreadyRunning`.
     only_one: Callable[[str], AbstractContextManager[None]]
+    #: None where a client can put nothing there but by us.
+    presign: Presign | None = None

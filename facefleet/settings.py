@@ -18,6 +18,8 @@ PREFIX = "FACEFLEET_"
 MAX_PORT = 65_535
 SCOPES = ("recognise", "enrol", "admin")
 
+#: A worker at work for longer is taken for one that hangs.
+MOST_EFFORT = 90.0
 #: Pillow refuses to open an image of more pixels.
 PILLOWS_MOST = 89_478_485
 #: The course's account allows 20 instances, and one of them is the web tier.
@@ -65,6 +67,18 @@ class Settings:
         low=1,
         high=PILLOWS_MOST,
     )
+    max_video_bytes: int = setting(50_000_000, "largest request body with a clip", low=1)
+    max_video_pixels: int = setting(
+        9_000_000, "largest frame of a clip, in pixels; 4K has 8.3 million", low=1, high=PILLOWS_MOST
+    )
+    max_video_seconds: float = setting(60.0, "seconds of a clip that are looked at", low=0)
+    video_interval: float = setting(
+        0.1, "seconds between two frames of a clip that are looked at; 0: every frame", low=0
+    )
+    video_effort: float = setting(
+        25.0, "seconds of work on one clip; what was seen until then is the answer", low=0.1, high=MOST_EFFORT
+    )
+    video_wait: float = setting(10.0, "seconds until an upload of a clip gets 202 and a Location", low=0)
     wait_limit: float = setting(60.0, "seconds until a synchronous `/v1` request gets 504 and a Location", low=0)
     classic_wait_limit: float = setting(900.0, "the same for the classic upload, whose clients cannot ask again", low=0)
     request_queue: str = setting("facefleet-requests", "name of the request queue")
@@ -129,6 +143,7 @@ class Settings:
         "distance beyond which a candidate is nobody; empty: follows the gallery's size and the stranger rate",
         low=0,
     )
+    columns: str = setting("major,year", "attributes of a person that a line of results has behind the name")
     cache_bytes: int = setting(
         8_000_000, "bytes of memory, in each web process, to answer the same image without a worker; 0: none", low=0
     )

@@ -13,10 +13,12 @@ import pybase64 as base64
 
 from facefleet.errors import BadMessage
 from facefleet.model import (
+    Appearance,
     Box,
     Candidate,
     Face,
     Failure,
+    Footage,
     Heartbeat,
     Job,
     JobKind,
@@ -51,6 +53,7 @@ def dump_job(job: Job) -> str:
             "top_k": job.top_k,
             "force": job.force,
             "again": job.again,
+            "everybody": job.everybody,
         }
     )
     # Base64 has nothing to escape: to let `json` look at each character would take longer than encoding the image.
@@ -77,6 +80,7 @@ def load_job(text: str) -> Job:
             top_k=int(body.get("top_k", 0)),
             force=body.get("force", False) is True,
             again=body.get("again", False) is True,
+            everybody=body.get("everybody", False) is True,
         )
     except GARBAGE as e:
         raise BadMessage(f"not a message of ours: {e}") from e
@@ -139,6 +143,8 @@ def result_to_json(result: Result) -> Json:
     }
     if result.photo is not None:
         body["photo"] = photo_to_json(result.photo)
+    if result.footage is not None:
+        body["video"] = footage_to_json(result.footage)
     return body
 
 
@@ -163,6 +169,26 @@ def face_to_json(face: Face) -> Json:
         "attributes": dict(face.attributes),
         "candidates": [candidate_to_json(c) for c in face.candidates],
     }
+
+
+def footage_to_json(footage: Footage) -> Json:
+    return {
+        "seconds": footage.seconds,
+        "frames": footage.frames,
+        "until": footage.until,
+        "cut": footage.cut,
+        "at": footage.at,
+        "appearances": [appearance_to_json(one) for one in footage.appearances],
+    }
+
+
+def appearance_to_json(appearance: Appearance) -> Json:
+    face = face_to_json(appearance.best)
+    best = {"at": appearance.best_at} | {
+        name: face[name] for name in ("box", "distance", "similarity", "threshold", "candidates")
+    }
+    who = {name: face[name] for name in ("person", "name", "attributes")}
+    return who | {"from": appearance.start, "to": appearance.end, "frames": appearance.frames, "best": best}
 
 
 def candidate_to_json(candidate: Candidate) -> Json:

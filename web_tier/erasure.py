@@ -95,8 +95,8 @@ def _erase_answers(blobs: Blobs, person_id: str) -> int:
     named = 0
     for info in list(blobs.list(keys.RESULTS)):
         job_id = info.key.removeprefix(keys.RESULTS).removesuffix(".json")
-        result = answers.stored(blobs, job_id)
-        if result is not None and person_id in answers.named(result):
-            answers.erase(blobs, result, answer=person_id)
+        whole = answers.stored_whole(blobs, job_id)
+        if whole is not None and person_id in answers.named(whole):
+            answers.erase(blobs, whole, answer=person_id)
             named += 1
     return named

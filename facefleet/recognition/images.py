@@ -58,6 +58,14 @@ class Picture:
         if rgb is not None:
             self._decoded = _upright(rgb, self._orientation)
 
+    @classmethod
+    def of(cls, image: Image.Image) -> "Picture":
+        """One that is decoded and upright already: RGB, as a frame of a clip is."""
+        picture = cls.__new__(cls)
+        picture._decoded, picture._reduced, picture._drafts = image, 1, DRAFTS[:1]
+        picture.width, picture.height = image.size
+        return picture
+
     @property
     def longer_side(self) -> int:
         return max(self.width, self.height)

@@ -1,14 +1,28 @@
 """Who is on this image? Decode, find, encode, compare."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from facefleet.model import Candidate, Face, Person
+import numpy as np
+
+from facefleet.clipfile import Bounds
+from facefleet.model import Candidate, Face, Footage, Person
+from facefleet.recognition.appearances import merged
 from facefleet.recognition.encoder import EncodedFace, Encoder, open_encoder
 from facefleet.recognition.gallery import similarity
 from facefleet.recognition.identification import base_threshold, threshold_in_force
 from facefleet.recognition.images import Picture
 from facefleet.recognition.keeper import Keeper
 from facefleet.settings import Settings
+
+if TYPE_CHECKING:
+    from facefleet.recognition.video import Clip
+
+#: Of a clip, frame by frame, the faces that are remembered; a crowd is looked at until there are so many.
+MAX_SEEN = 5000
+#: What a face was encoded from takes a hundred times as much memory as its encoding.
+NO_CHIP = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,7 @@ class Limits:
     stranger_rate: float = 0.01
     #: A fixed threshold instead.
     threshold: float | None = None
+    clips: Bounds = Bounds(max_pixels=9_000_000, max_seconds=60.0, interval=0.1, effort=25.0)
 
 
 def open_recogniser(settings: Settings, keeper: Keeper) -> "Recogniser":
@@ -27,8 +42,12 @@ def open_recogniser(settings: Settings, keeper: Keeper) -> "Recogniser":
     return Recogniser(
         open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
         keeper,
-        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold),
+        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold, bounds_of(settings)),
     )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    return Bounds(settings.max_video_pixels, settings.max_video_seconds, settings.video_interval, settings.video_effort)
 
 
 class Recogniser:
@@ -54,10 +73,40 @@ class Recogniser:
         self.refresh()
         return tuple(self.identify(face, top_k=top_k) for face in faces)
 
+    def watch(self, clip: bytes | Path, *, top_k: int = 0, everybody: bool = False) -> tuple[tuple[Face, ...], Footage]:
+        """The faces of the clip's first frame that has any, as of an image, and what was looked at.
+
+        `everybody`: all of it is looked at, as far as its bounds allow, for whoever appears. Raises `BadImage`.
+        """
+        # Imported here: FFmpeg takes its time and its memory, and most workers never see a clip.
+        from facefleet.recognition.video import opened
+
+        with opened(clip, self._limits.clips) as frames:
+            found, looked_at = self._found(frames, first=not everybody)
+        self.refresh()
+        seen = [(at, tuple(self.identify(face, top_k=top_k) for face in faces)) for at, faces in found]
+        at, faces = seen[0] if seen else (None, ())
+        footage = Footage(looked_at, frames.until, frames.cut, frames.seconds, at)
+        return faces, replace(footage, appearances=merged(seen)) if everybody else footage
+
+    def _found(self, clip: "Clip", *, first: bool) -> tuple[list[tuple[float, list[EncodedFace]]], int]:
+        """When there were which faces, largest first; and how many frames were looked at."""
+        found, looked_at, in_all = list[tuple[float, list[EncodedFace]]](), 0, 0
+        for frame in clip.frames():
+            looked_at += 1
+            if faces := self._sorted(frame.picture):
+                found.append((frame.at, [replace(face, chip=NO_CHIP) for face in faces]))
+                in_all += len(faces)
+                if first or in_all > MAX_SEEN:
+                    break
+        return found, looked_at
+
     def faces(self, data: bytes) -> list[EncodedFace]:
         """The image's faces, largest first; raises `BadImage`."""
-        faces = self._encode(Picture(data, max_pixels=self._limits.max_pixels))
-        return sorted(faces, key=lambda face: face.box.area, reverse=True)
+        return self._sorted(Picture(data, max_pixels=self._limits.max_pixels))
+
+    def _sorted(self, picture: Picture) -> list[EncodedFace]:
+        return sorted(self._encode(picture), key=lambda face: face.box.area, reverse=True)
 
     def identify(self, face: EncodedFace, *, top_k: int = 0) -> Face:
         """Who this face is."""

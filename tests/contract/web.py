@@ -18,6 +18,7 @@ from app_tier.worker import Worker
 from facefleet.errors import Unavailable
 from facefleet.model import Box, Face, Job, Result
 from facefleet.ports import Backend, Blobs
+from facefleet.recognition.jobs import Jobs
 
 PATIENCE = 30.0
 
@@ -88,16 +89,8 @@ def working(backend: Backend) -> Iterator[list[str]]:
 
 
 def _worker(backend: Backend, process: Callable[[Job, bytes], Result], pulse: Pulse) -> Worker:
-    return Worker(
-        backend.requests,
-        backend.replies,
-        backend.blobs,
-        process,
-        pulse,
-        idle=lambda: None,
-        stands=lambda result: True,
-        probe=lambda: None,
-    )
+    jobs = Jobs(process, backend.blobs, backend.replies, stands=lambda result: True)
+    return Worker(backend.requests, jobs, pulse, idle=lambda: None, probe=lambda: None)
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app_tier.process import Processor
 from facefleet import answers, keys, wire
 from facefleet.backends import connect
 from facefleet.errors import Unavailable
@@ -18,6 +17,7 @@ from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Picture
 from facefleet.recognition.keeper import Keeper
+from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
 from web_tier.erasure import erase_everybody, erase_person, purge

@@ -34,14 +34,18 @@ ENTRY_POINTS = ("__main__.py", "wsgi.py", "handler.py")
 TIERS = ("web_tier", "app_tier", "controller")
 #: Each third-party library, and where alone it is imported.
 HOMES = {
-    "PIL": ("facefleet.imagefile", "facefleet.recognition.images", "facefleet.recognition.proposals"),
+    "PIL": (
+        "facefleet.imagefile",
+        *(f"facefleet.recognition.{module}" for module in ("images", "proposals", "video")),
+    ),
+    "av": ("facefleet.recognition.video",),
     "apscheduler": ("controller.leading",),
     "boto3": ("facefleet.backends.aws", "ami"),
     "botocore": ("facefleet.backends.aws", "ami"),
     "cachetools": ("web_tier.cache", "facefleet.backends.aws.replies"),
     "click": ("facefleet.cli", "bench"),
     "cv2": ("pi_uploader.usb",),
-    "dlib": tuple(f"facefleet.recognition.{module}" for module in ("detector", "encoder", "network")),
+    "dlib": tuple(f"facefleet.recognition.{module}" for module in ("encoder", "network", "trained")),
     "face_recognition": ("bench.theirs",),
     "faiss": ("facefleet.recognition.index",),
     "filelock": ("pi_uploader.spool",),

@@ -20,6 +20,7 @@ from facefleet.backends import connect
 from facefleet.errors import Unavailable
 from facefleet.model import Depth, Job, JobKind, Result
 from facefleet.ports import Backend, Blobs, People
+from facefleet.recognition.jobs import Jobs
 from facefleet.settings import Settings
 
 PATIENCE = 30.0
@@ -56,14 +57,14 @@ def working(backend: Backend, id: str) -> Iterator[None]:
     """A worker whose processing takes no time."""
     stop = threading.Event()
     pulse = Pulse(backend.requests, backend.blobs, id=id, visibility_timeout=5.0)
+    jobs = Jobs(
+        lambda job, image: Result(job.id, job.filename), backend.blobs, backend.replies, stands=lambda result: True
+    )
     worker = Worker(
         backend.requests,
-        backend.replies,
-        backend.blobs,
-        lambda job, image: Result(job.id, job.filename),
+        jobs,
         pulse,
         idle=lambda: None,
-        stands=lambda result: True,
         probe=lambda: ask(backend, pulse),
     )
     thread = threading.Thread(target=worker.run, args=(stop,))

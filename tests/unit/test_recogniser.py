@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from pictures import MAX_PIXELS, at_angle, face, file_of, grey_squares, greys, pasted, photo, turned
 
-from app_tier.process import Processor
 from facefleet.backends.embedded.blobs import DirectoryBlobs
 from facefleet.backends.embedded.people import SqlitePeople
 from facefleet.errors import BadImage
@@ -15,6 +14,7 @@ from facefleet.recognition.encoder import EncodedFace, Encoder, Encoding, open_e
 from facefleet.recognition.identification import base_threshold
 from facefleet.recognition.images import Picture
 from facefleet.recognition.keeper import Keeper
+from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Limits, Recogniser
 
 FIXED = Limits(MAX_PIXELS, threshold=0.5)

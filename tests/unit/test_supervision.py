@@ -26,6 +26,7 @@ from controller.store import Store
 from facefleet.backends import connect
 from facefleet.model import Result
 from facefleet.ports import MAX_WAIT
+from facefleet.recognition.jobs import Jobs
 from facefleet.settings import Settings
 from web_tier.__main__ import SILENT
 from web_tier.__main__ import gets_on as web_gets_on
@@ -73,16 +74,8 @@ def test_a_worker_comes_round_with_each_poll(tmp_path: Path) -> None:
     backend, stop = connect(Settings(data=tmp_path)), threading.Event()
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=5.0)
     pulse.turned_at = before = time.monotonic() - 1000
-    Worker(
-        backend.requests,
-        backend.replies,
-        backend.blobs,
-        lambda job, image: Result(job.id),
-        pulse,
-        idle=stop.set,
-        stands=bool,
-        probe=lambda: None,
-    ).run(stop)
+    jobs = Jobs(lambda job, image: Result(job.id), backend.blobs, backend.replies, stands=bool)
+    Worker(backend.requests, jobs, pulse, idle=stop.set, probe=lambda: None).run(stop)
     assert pulse.turned_at > before
 
 
@@ -159,6 +152,7 @@ def test_a_process_that_gunicorn_just_ended_is_none_that_hangs(silent: Gunicorn)
 
 BUSY = """
 import os
+from facefleet.recognition.jobs import Jobs
 from facefleet.settings import Settings
 from web_tier import __main__ as web
 web.SPARE_THREADS, web.LOOK_EVERY = 1, 0.1

@@ -40,6 +40,7 @@ JOBS = st.builds(
     top_k=st.integers(0, 100),
     force=st.booleans(),
     again=st.booleans(),
+    everybody=st.booleans(),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -59,9 +60,11 @@ JOB = {
     "top_k": 3,
     "force": False,
     "again": False,
+    "everybody": False,
+    "everybody": False,
 }
 #: Fields that a message from before they were added lacks.
-LATER = ("top_k", "force", "again")
+LATER = ("top_k", "force", "again", "everybody")
 BOX = {"x_min": 1, "y_min": 2, "x_max": 3, "y_max": 4}
 FACE = Face(
     box=Box(1, 2, 3, 4),

@@ -18,6 +18,7 @@ from facefleet.backends import connect
 from facefleet.errors import NotFound, Unavailable
 from facefleet.model import Box, Depth, Face, Job, JobKind, Message, Result, WorkerState
 from facefleet.ports import MAX_WAIT, Backend, Queue
+from facefleet.recognition.jobs import Jobs
 from facefleet.settings import Settings
 
 PATIENCE = 20.0
@@ -90,7 +91,8 @@ def work_until(done: Callable[[], bool], backend: Backend, calls: Calls, process
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(requests, open_replies, blobs, process, pulse, idle=nothing, stands=always, probe=nothing)
+    jobs = Jobs(process, blobs, open_replies, stands=always, working=pulse.working)
+    worker = Worker(requests, jobs, pulse, idle=nothing, probe=nothing)
     thread = threading.Thread(target=worker.run, args=(stop,))
     with pulse.beating(stop):
         thread.start()
@@ -209,6 +211,7 @@ import sys, threading
 from pathlib import Path
 from app_tier import pulse
 from facefleet.backends import connect
+from facefleet.recognition.jobs import Jobs
 from facefleet.settings import Settings
 pulse.MAX_WORK = 0.1
 backend = connect(Settings(data=Path(sys.argv[1])))
@@ -253,9 +256,8 @@ def test_a_worker_tidies_soon_after_its_last_job_and_then_whenever_it_has_waited
             stop.set()
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
-    worker = Worker(
-        requests, backend.replies, backend.blobs, recognised, pulse, idle=tidy, stands=always, probe=nothing
-    )
+    jobs = Jobs(recognised, backend.blobs, backend.replies, stands=always)
+    worker = Worker(requests, jobs, pulse, idle=tidy, probe=nothing)
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
     thread.join(PATIENCE)
@@ -268,16 +270,8 @@ def test_a_job_to_tidy_is_done_and_answered_to_nobody(backend: Backend) -> None:
     backend.requests.send(wire.dump_job(Job("t", JobKind.TIDY, "-", 0.0)))
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(
-        backend.requests,
-        backend.replies,
-        backend.blobs,
-        recognised,
-        pulse,
-        idle=tidied.set,
-        stands=always,
-        probe=nothing,
-    )
+    jobs = Jobs(recognised, backend.blobs, backend.replies, stands=always)
+    worker = Worker(backend.requests, jobs, pulse, idle=tidied.set, probe=nothing)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     assert tidied.wait(PATIENCE)
@@ -302,9 +296,8 @@ def test_an_answer_that_names_somebody_erased_before_it_was_stored_is_made_anew(
 
     pulse = Pulse(backend.requests, backend.blobs, id="w", visibility_timeout=0.3)
     stop = threading.Event()
-    worker = Worker(
-        backend.requests, backend.replies, backend.blobs, process, pulse, idle=nothing, stands=stands, probe=nothing
-    )
+    jobs = Jobs(process, backend.blobs, backend.replies, stands=stands)
+    worker = Worker(backend.requests, jobs, pulse, idle=nothing, probe=nothing)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     (reply,) = replies.receive(wait=PATIENCE)

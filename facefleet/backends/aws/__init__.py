@@ -26,7 +26,12 @@ def connect(settings: Settings) -> Backend:
     clients, lanes = connect_all(connections=max(CONNECTIONS, settings.max_uploads))
     requests, dead = queues_of(lanes, settings)
     replies = ReplyQueues(lanes.send, settings.response_queue, lanes=lanes)
-    blobs = S3Blobs(clients.s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
+    blobs = S3Blobs(
+        clients.s3,
+        {"in": settings.input_bucket, "out": settings.output_bucket},
+        settings.state_bucket,
+        signer=clients.signer,
+    )
     people = DynamoPeople(clients.dynamodb, settings.people_table)
     fleet = fleet_of(clients, settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,6 +47,7 @@ def connect(settings: Settings) -> Backend:
         tidy=all_of(replies.tidy, people.tidy, fleet.tidy),
         # On one host; a lease in the ledger sees to it that there is one of all hosts.
         only_one=lambda what: only_one(settings.data / f"{what}.lock", what),
+        presign=blobs.presigned,
     )
 
 

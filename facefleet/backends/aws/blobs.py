@@ -16,9 +16,12 @@ from facefleet.backends.aws.s3_keys import Layout, Place
 from facefleet.errors import Conflict, NotFound, Unavailable
 from facefleet.keys import loggable
 from facefleet.model import BlobInfo
+from facefleet.ports import Presigned
 
 #: Puts that one `put_all` has under way at the same time.
 AT_ONCE = 8
+#: What addresses of AWS's own S3 end in.
+AWS = ".amazonaws.com"
 #: Bytes of a download held in memory.
 CHUNK = 1 << 20
 #: Tries of a batch delete whose answer says of some versions that S3 failed; botocore tries whole calls again only.
@@ -35,8 +38,10 @@ ETAG = re.compile(r'"[^"*]+"')
 class S3Blobs:
     """`buckets` by area; the other areas lie in the bucket `rest`, each under its name. Threads may share it."""
 
-    def __init__(self, s3: Any, buckets: Mapping[str, str], rest: str) -> None:
+    def __init__(self, s3: Any, buckets: Mapping[str, str], rest: str, *, signer: Any = None) -> None:
+        """`signer`: the client that makes URLs for others, where S3 is AWS's own."""
         self._s3 = s3
+        self._signer = signer or s3
         self._layout = Layout(buckets, rest)
         self._last = LastUnnamed()
 
@@ -92,6 +97,16 @@ class S3Blobs:
     def _found(self, key: str) -> Any:
         at = self._layout.place(key)
         return self._s3.get_object(Bucket=at.bucket, Key=at.key)
+
+    def presigned(self, key: str, *, size: int, type: str, seconds: float) -> Presigned:
+        """As `Presign` says: size and type are signed, so that S3 takes nothing else."""
+        at = self._layout.place(key)
+        about = {"Bucket": at.bucket, "Key": at.key, "ContentLength": size, "ContentType": type}
+        # An emulator, or a bucket whose name no certificate of a subdomain fits, is addressed by a path.
+        is_plain = "." in at.bucket or not self._s3.meta.endpoint_url.endswith(AWS)
+        with asking(f"signing for {loggable(key)}"):
+            url: str = (self._s3 if is_plain else self._signer).generate_presigned_url("put_object", Params=about, ExpiresIn=int(seconds))
+        return Presigned(url, {"Content-Type": type, "Content-Length": str(size)})
 
     def list(self, prefix: str, *, every_version: bool = False) -> Iterator[BlobInfo]:
         """As the port says; every version: each mark of a deletion, too, as an empty one."""

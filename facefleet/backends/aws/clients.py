@@ -25,6 +25,12 @@ EC2_TRIES = 2
 CONNECTIONS = 64
 
 
+#: Or boto3 would sign URLs as S3 did before 2014, for its oldest region's address, whatever is sent there.
+SIGNED = Config(signature_version="s3v4")
+#: And for an address that knows a new bucket of another region hours later: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
+REGIONAL = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+
+
 class Later:
     """A client that is made when it is first used: workers and the web tier never ask EC2.
 
@@ -55,6 +61,8 @@ class Clients:
     dynamodb: Any
     ec2: Any
     autoscaling: Any
+    #: S3's, for URLs that others use.
+    signer: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,8 @@ def connect_all(*, connections: int = CONNECTIONS) -> tuple[Clients, Lanes]:
         lock = threading.Lock()
         clients = Clients(
             sqs=session.client("sqs", config=_config(connections)),
-            s3=session.client("s3", config=_config(connections)),
+            s3=session.client("s3", config=_config(connections).merge(SIGNED)),
+            signer=Later(lambda: session.client("s3", config=_config(connections).merge(REGIONAL)), lock),
             dynamodb=session.client("dynamodb", config=_config(connections)),
             ec2=Later(lambda: session.client("ec2", config=_config(connections, tries=EC2_TRIES)), lock),
             autoscaling=Later(lambda: session.client("autoscaling", config=_config(connections)), lock),

@@ -38,6 +38,7 @@ VCPU_QUOTA = "L-1216C47A"
 STANDARD_FAMILIES = "acdhimrtz"
 NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 GROUP = "Auto Scaling group"
+SERVICES = ("sqs", "s3", "dynamodb", "ec2", "autoscaling")
 IN_WORDS = {Verb.MAKE: "not there", Verb.CHANGE: "not as wanted"}
 
 
@@ -145,7 +146,7 @@ def open_account(settings: Settings) -> Account:
         read_timeout=READ_TIMEOUT,
         retries={"mode": "standard", "total_max_attempts": 2},
     )
-    made = {name: session.client(name, config=config) for name in Clients.__dataclass_fields__}
+    made = {name: session.client(name, config=config) for name in SERVICES}
     return Account(
         settings,
         Clients(**made),

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app_tier.process import Processor
 from facefleet.backends import connect
 from facefleet.model import Box, Candidate, Face, Failure, Job, JobKind, Person, Photo, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Pixels
 from facefleet.recognition.keeper import Keeper
+from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
 from facefleet.wire import result_to_json

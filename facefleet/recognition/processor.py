@@ -1,4 +1,4 @@
-"""What a job becomes: a result. Storing and replying is the worker's."""
+"""What a job becomes: a result. To store and tell it is `jobs`'s."""
 
 from dataclasses import replace
 
@@ -16,18 +16,22 @@ from facefleet.wire import Json
 
 
 class Processor:
-    """What a worker does with a job: an image recognised, or a photo enrolled."""
+    """What is done with a job: an image recognised, a clip watched, or a photo enrolled."""
 
     def __init__(self, recogniser: Recogniser, people: People, blobs: Blobs) -> None:
         self._recogniser = recogniser
         self._people = people
         self._blobs = blobs
+        self._work = {
+            JobKind.RECOGNISE: self._recognise,
+            JobKind.VIDEO: self._watch,
+            JobKind.ENROL: self._enrol,
+        }
 
     def __call__(self, job: Job, image: bytes) -> Result:
         """The job's result; an image or a person that will not do is a failed one, not an error."""
-        work = self._enrol if job.kind is JobKind.ENROL else self._recognise
         try:
-            result = work(job, image)
+            result = self._work[job.kind](job, image)
         except BadImage as e:
             result = Result(job.id, job.filename, error=Failure(e.code, e.detail, e.forcible, e.person_id))
         except NotFound as e:
@@ -56,6 +60,10 @@ class Processor:
 
     def _recognise(self, job: Job, image: bytes) -> Result:
         return Result(job.id, job.filename, self._recogniser.recognise(image, top_k=job.top_k))
+
+    def _watch(self, job: Job, clip: bytes) -> Result:
+        faces, footage = self._recogniser.watch(clip, top_k=job.top_k, everybody=job.everybody)
+        return Result(job.id, job.filename, faces, footage=footage)
 
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)
