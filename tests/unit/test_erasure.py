@@ -12,7 +12,7 @@ import pytest
 from facefleet import answers, keys, wire
 from facefleet.backends import connect
 from facefleet.errors import Unavailable
-from facefleet.model import Box, Face, Failure, Job, JobKind, Person, Photo, Rejection, Result
+from facefleet.model import Appearance, Box, Face, Failure, Footage, Job, JobKind, Person, Photo, Rejection, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Picture
@@ -48,6 +48,28 @@ def test_every_answer_that_names_the_erased_goes_with_its_image_and_others_stay(
     assert receipt is not None and receipt["answers"] == 1
     left = {info.key for area in keys.FORGOTTEN for info in backend.blobs.list(area)}
     assert left == {"in/b.jpg", "out/b", "results/2.json"}
+
+
+def test_a_clip_that_a_client_put_there_itself_goes_with_its_answer(backend: Backend) -> None:
+    backend.people.put(Person("paul", "Paul"))
+    source = keys.upload("1", "a.mp4")
+    backend.blobs.put(source, b"clip")
+    job = Job("1", JobKind.VIDEO, "a.mp4", time.time(), blob=source)
+    seen = Result("1", "a.mp4", (Face(BOX, 0.5, person_id="paul"),))
+    answers.store(backend.blobs, job, seen, b"clip")
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
+    assert [info.key for area in keys.FORGOTTEN for info in backend.blobs.list(area)] == []
+
+
+def test_a_clip_in_which_the_erased_appeared_goes(backend: Backend) -> None:
+    """Also where somebody else answers."""
+    backend.people.put(Person("paul", "Paul"))
+    job = Job("1", JobKind.VIDEO, "a.mp4", time.time())
+    paul = Appearance(0.5, 1.0, 3, Face(BOX, 0.5, person_id="paul"), 0.5)
+    seen = Result("1", "a.mp4", (Face(BOX, 0.5, person_id="mary"),), footage=Footage(9, 1.0, appearances=(paul,)))
+    answers.store(backend.blobs, job, seen, b"clip")
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
+    assert answers.found(backend.blobs, keys.input_image("a.mp4")) is None
 
 
 def test_a_refusal_that_names_the_erased_goes_as_well(backend: Backend) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import clip_of
+from PIL import Image
 
 from facefleet.backends import connect
 from facefleet.model import Box, Candidate, Face, Failure, Job, JobKind, Person, Photo, Result
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
-from facefleet.recognition.images import Pixels
+from facefleet.recognition.images import Picture, Pixels
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Limits, Recogniser
@@ -138,3 +140,31 @@ def test_a_refusal_names_nobody_but_whom_it_says_it_names(backend: Backend, enro
     assert refused["error"]["person"] == "mary" and "paul" not in json.dumps(refused)
     backend.people.delete("paul")
     assert "paul" not in json.dumps(result_to_json(enrol(1, "paul", "3")))
+
+
+def test_a_clip_is_answered_by_its_first_frame_with_a_face(backend: Backend) -> None:
+    backend.people.put(Person("red", "Red", photos=(Photo("1", BOX, np.eye(128, dtype="<f4")[0].tobytes()),)))
+    backend.people.put(Person("blue", "Blue", photos=(Photo("1", BOX, np.eye(128, dtype="<f4")[1].tobytes()),)))
+    dark, red, blue = (Image.new("RGB", (64, 48), colour) for colour in ("black", "red", "blue"))
+    clip = clip_of((dark, 0.5), (red, 0.5), (blue, 0.5))
+    recogniser = Recogniser(by_colour, Keeper(backend.people, backend.blobs), Limits(10**6))
+    process = Processor(recogniser, backend.people, backend.blobs)
+
+    first = process(Job("1", JobKind.VIDEO, "a.mp4", 0.0), clip)
+    assert (first.answer, first.footage and first.footage.at) == ("red", 0.5)
+    assert first.footage is not None and first.footage.appearances == ()
+    everybody = result_to_json(process(Job("1", JobKind.VIDEO, "a.mp4", 0.0, everybody=True), clip))
+    told = [(one["person"], one["from"], one["to"], one["frames"]) for one in everybody["video"]["appearances"]]
+    assert (everybody["answer"], told) == ("red", [("red", 0.5, 0.9, 5), ("blue", 1.0, 1.4, 5)])
+
+
+def test_a_clip_that_is_none_is_a_failed_result(process: Processor) -> None:
+    assert code(process(Job("1", JobKind.VIDEO, "a.mp4", 0.0), b"GIF89a, not a clip")) == "not_a_video"
+
+
+def by_colour(picture: Picture) -> list[EncodedFace]:
+    """A model that takes what is red for one face, what is blue for another, and sees none in the dark."""
+    red, _, blue = np.asarray(picture.whole(8)).mean(axis=(0, 1))
+    if max(red, blue) < 50:
+        return []
+    return [EncodedFace(BOX, np.eye(128, dtype=np.float32)[int(blue > red)], GOOD)]
