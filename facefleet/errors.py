@@ -41,6 +41,18 @@ class BadImage(ServiceError, ValueError):
         self.person_id = person_id
 
 
+class BadPerson(ServiceError, ValueError):
+    """An id, a name, attributes or encodings that nobody can have: correct what the message names."""
+
+    code = "bad_person"
+
+
+class BadFile(ServiceError, ValueError):
+    """A file is not what it should be: correct what the message names, by its line where there are lines."""
+
+    code = "bad_file"
+
+
 class BadMessage(ServiceError, ValueError):
     """A message is not one of ours: it is poison, and trying again does not help."""
 

@@ -1,11 +1,9 @@
 """`facefleet enrol`: a folder for each person, photos inside."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from unicodedata import normalize
 
 import click
 from rich.console import Console
@@ -14,6 +12,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 
 from facefleet.cli.client import Client, Refused
 from facefleet.imagefile import SUFFIXES
+from facefleet.people import id_of
 from facefleet.settings import Settings
 
 #: Those of cameras that we cannot read are tried too, so that each gets its line.
@@ -41,11 +40,6 @@ class Outcome:
         return self.code != "" and not self.is_present
 
 
-def person_id(name: str) -> str:
-    """`Mr Bean` → `Mr_Bean`: the folder's name, made a word. The page makes the same of a name typed there."""
-    return re.sub(r"[^\w.@-]+", "_", normalize("NFC", name)).lstrip(".@-")[:64]
-
-
 def photos_in(folder: Path) -> list[tuple[str, Path]]:
     """(Folder name, photo) pairs in order; hidden files and what is no photo by its name are left out."""
     return [
@@ -61,7 +55,7 @@ def enrol_all(client: Client, photos: list[tuple[str, Path]], *, force: bool = F
     """Adds each person once and each photo in turn; a photo that will not do is told, and the rest goes on."""
     added: set[str] = set()
     for name, photo in photos:
-        id = person_id(name)
+        id = id_of(name)
         try:
             if id not in added:
                 client.add_person(id, name)
@@ -122,7 +116,7 @@ def _same_id(names: set[str]) -> list[str]:
     """Folder names that make one and the same id, if there are any."""
     by_id: dict[str, list[str]] = {}
     for name in sorted(names):
-        by_id.setdefault(person_id(name), []).append(name)
+        by_id.setdefault(id_of(name), []).append(name)
     return next((same for same in by_id.values() if len(same) > 1), [])
 
 

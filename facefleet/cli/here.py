@@ -75,6 +75,9 @@ def _writable(about: str, folder: Path, words: str, *, private: bool = False) ->
 
 
 def model(folder: Path) -> Iterator[Finding]:
+    if (folder / CONVERTED).is_file():
+        yield from _readable(folder / CONVERTED)
+        return
     try:
         sources = [weights_file(), *map(proposal_weights, NETWORKS)]
     except ServiceError as e:
@@ -84,10 +87,7 @@ def model(folder: Path) -> Iterator[Finding]:
         if not source.is_file():
             yield wrong("model", f"{source} is missing: {INSTALL}")
             return
-    if not (folder / CONVERTED).is_file():
-        yield ok("model", f"to be made in {folder} by the first worker, which takes a second")
-        return
-    yield from _readable(folder / CONVERTED)
+    yield ok("model", f"to be made in {folder} by the first worker, which takes a second")
 
 
 def _readable(file: Path) -> Iterator[Finding]:

@@ -1,13 +1,16 @@
 """`facefleet people`: who is enrolled, who a face is not, and erasing somebody."""
 
 import json
+from collections.abc import Mapping
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from facefleet.backends import connect
 from facefleet.cli.client import Client
 from facefleet.settings import Settings
+from web_tier.erasure import erase_person
 
 
 @click.group()
@@ -49,23 +52,32 @@ def list_people(settings: Settings, *, as_json: bool) -> None:
 @click.argument("person_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="The receipt, for scripts.")
+@click.option(
+    "--store", is_flag=True, help="Straight in the store, without a service: on AWS, with your account's credentials."
+)
 @click.pass_obj
-def erase(settings: Settings, person_id: str, *, yes: bool, as_json: bool) -> None:
+def erase(settings: Settings, person_id: str, *, yes: bool, as_json: bool, store: bool) -> None:
     """Erase PERSON_ID: attributes, photos, encodings, and every answer that names the person.
 
     \b
     Examples:
       facefleet people erase paul
       facefleet people erase paul --yes --json
+      FACEFLEET_BACKEND=aws facefleet people erase paul --store
     """
     if not yes:
         click.confirm(f"Erase {person_id} and every answer that names this person?", abort=True)
-    erased = Client(settings).erase(person_id).get("erased", {})
+    erased = _erased_in_store(settings, person_id) if store else Client(settings).erase(person_id).get("erased", {})
     if as_json:
         click.echo(json.dumps(erased))
         return
     words = ", ".join(f"{count} {what}" for what, count in erased.items())
     click.echo(f"erased: {words}" if erased else f"there is nobody called {person_id}")
+
+
+def _erased_in_store(settings: Settings, person_id: str) -> Mapping[str, int]:
+    backend = connect(settings)
+    return erase_person(backend.people, backend.blobs, backend.requests, person_id) or {}
 
 
 @people.command()

@@ -16,10 +16,11 @@ from honcho import manager as honcho
 from facefleet import keys
 from facefleet.backends import connect
 from facefleet.cli.client import Client
-from facefleet.cli.enrol import enrol_all, person_id, photos_in
+from facefleet.cli.enrol import enrol_all, photos_in
 from facefleet.entry import refuse_taken_port
 from facefleet.errors import NotFound, ServiceError
 from facefleet.model import Instance
+from facefleet.people import id_of
 from facefleet.ports import Backend, People
 from facefleet.settings import Settings
 
@@ -93,7 +94,7 @@ def _mark_setting_up(backend: Backend, samples: Path | None) -> None:
 def _missing(people: People, samples: Path) -> list[tuple[str, Path]]:
     """The photos of people who are not enrolled yet."""
     photos = photos_in(samples)
-    known = {name for name, _ in photos if _is_enrolled(people, person_id(name))}
+    known = {name for name, _ in photos if _is_enrolled(people, id_of(name))}
     return [(name, photo) for name, photo in photos if name not in known]
 
 

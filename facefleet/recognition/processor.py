@@ -5,7 +5,7 @@ from dataclasses import replace
 from facefleet import answers, keys
 from facefleet.errors import BadImage, NotFound
 from facefleet.model import Failure, Job, JobKind, Person, Photo, Result
-from facefleet.people import update
+from facefleet.people import check_room, update
 from facefleet.ports import Blobs, People
 from facefleet.recognition import quality
 from facefleet.recognition.encoder import EncodedFace
@@ -68,7 +68,7 @@ class Processor:
     def _enrol(self, job: Job, image: bytes) -> Result:
         person = self._person(job)
         # Here, before all the work, and again when it is done.
-        quality.check_room(person, job.id)
+        check_room(person, job.id)
         face = quality.the_subject(self._recogniser.faces(image), force=job.force)
         self._recogniser.refresh()
         if not job.force:
@@ -98,6 +98,6 @@ class Processor:
 
 
 def _with(person: Person, photo: Photo) -> Person:
-    quality.check_room(person, photo.id)
+    check_room(person, photo.id)
     # The photo may be there already, from a first try.
     return replace(person, photos=(*(p for p in person.photos if p.id != photo.id), photo))

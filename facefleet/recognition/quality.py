@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facefleet.errors import BadImage
-from facefleet.model import Face, Person
+from facefleet.model import Face
 from facefleet.recognition.encoder import EncodedFace, Encoding
 from facefleet.recognition.identification import centres, distances, scaled
 from facefleet.recognition.images import Pixels
 
-#: Of one person. Their mean changes little from the tenth on, and grouping takes time by the cube: 200 take 10 ms. A
-#: person with so many still fits DynamoDB's 400 KB.
-MAX_PHOTOS = 200
 #: A second face is no rival while it has less than this share of the largest one's area. In 45 photos of LFW with more
 #: than one face the largest was the wrong one three times, beside one of 0.83, 0.93 and 0.94 of its size. LFW's photos
 #: are cut around their subject; others are not, so half of them, where it was always right, are left to force.
@@ -53,16 +50,6 @@ DETAIL = 3
 LUMA = np.array([0.299, 0.587, 0.114])
 
 Grey = NDArray[np.float64]
-
-
-def check_room(person: Person, photo_id: str) -> None:
-    """Raises `BadImage`, which nothing overrules, where a person has as many photos as are kept, besides this one."""
-    photos = sum(photo.id != photo_id for photo in person.photos)
-    if photos >= MAX_PHOTOS:
-        raise BadImage(
-            f"there are {photos} photos of this person, and no more are kept: some of them will do",
-            code="too_many_photos",
-        )
 
 
 def the_subject(faces: Sequence[EncodedFace], *, force: bool) -> EncodedFace:

@@ -22,6 +22,8 @@ COMMANDS = [
     ["enrol"],
     ["status"],
     ["purge"],
+    ["load"],
+    ["verify"],
     ["people"],
 ]
 COMMANDS += [["people", verb] for verb in ("list", "erase", "reject", "unreject")]
@@ -163,6 +165,16 @@ def test_people_are_listed_and_erased_after_a_question(service: Service, album: 
     again = service.cli("people", "erase", "--yes", "Eileen_C.")
     assert again.returncode == 0 and "nobody called Eileen_C." in again.stdout
     assert json.loads(service.cli("people", "erase", "--yes", "--json", "Eileen_C.").stdout) == {}
+
+
+def test_somebody_is_erased_in_the_store_where_no_service_answers(nowhere: Service, tmp_path: Path) -> None:
+    roster = tmp_path / "roster.json"
+    roster.write_text('[{"name": "mr_bean", "major": "lawyer"}]')
+    assert nowhere.cli("roster", "load", str(roster), "--store", "--yes").returncode == 0
+    erased = nowhere.cli("people", "erase", "mr_bean", "--store", "--yes")
+    assert erased.returncode == 0 and "1 people" in erased.stdout, erased.stderr
+    again = nowhere.cli("people", "erase", "mr_bean", "--store", "--yes")
+    assert "nobody called mr_bean" in again.stdout
 
 
 def test_a_name_is_rejected_by_the_id_that_send_tells_and_the_command_to_undo_it_is_told(

@@ -97,7 +97,7 @@ def test_an_enrolment_that_comes_twice_is_no_duplicate_of_itself(backend: Backen
 def test_a_person_has_no_more_photos_than_are_kept(
     backend: Backend, enrol: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facefleet.recognition.quality.MAX_PHOTOS", 2)
+    monkeypatch.setattr("facefleet.people.MAX_PHOTOS", 2)
     assert [code(enrol(i, job=str(i), force=True)) for i in range(3)] == [None, None, "too_many_photos"]
     assert code(enrol(1, job="1", force=True)) is None, "the same again"
 

@@ -4,13 +4,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from facefleet.backends.aws.blobs import S3Blobs
-from facefleet.backends.aws.clients import CONNECTIONS, Clients, Lanes, connect_all
+from facefleet.backends.aws.clients import CONNECTIONS, Clients, Lanes, connect_all, connect_clients
 from facefleet.backends.aws.fleet import Ec2Fleet
 from facefleet.backends.aws.group import GroupFleet
-from facefleet.backends.aws.machine import Ec2Machine
 from facefleet.backends.aws.people import DynamoPeople
 from facefleet.backends.aws.queue import DeadLetters, SqsQueue
-from facefleet.backends.aws.replies import ReplyQueues
 from facefleet.errors import NotFound, Unavailable
 from facefleet.lock import only_one
 from facefleet.ports import Backend
@@ -22,6 +20,10 @@ DEAD_VISIBILITY_TIMEOUT = 30.0
 
 def connect(settings: Settings) -> Backend:
     """Opens what is there; raises `Unavailable` where it is not, or AWS does not answer."""
+    # Here, since a function, which has neither, comes by this file too: `requests` alone takes 25 ms to import.
+    from facefleet.backends.aws.machine import Ec2Machine
+    from facefleet.backends.aws.replies import ReplyQueues
+
     # So that uploads, each in a thread of its own, find a connection that is open already.
     clients, lanes = connect_all(connections=max(CONNECTIONS, settings.max_uploads))
     requests, dead = queues_of(lanes, settings)
@@ -49,6 +51,17 @@ def connect(settings: Settings) -> Backend:
         only_one=lambda what: only_one(settings.data / f"{what}.lock", what),
         presign=blobs.presigned,
     )
+
+
+def connect_people(settings: Settings) -> DynamoPeople:
+    """People alone, in their two tables; raises `Unavailable` where they are not."""
+    people = DynamoPeople(connect_clients().dynamodb, settings.people_table)
+    try:
+        people.version()
+    except NotFound as e:
+        table = settings.people_table
+        raise Unavailable(f"{e}: no table {table}: set FACEFLEET_PEOPLE_TABLE, or `facefleet setup` makes it") from e
+    return people
 
 
 def queues_of(lanes: Lanes, settings: Settings) -> tuple[SqsQueue, DeadLetters]:

@@ -33,7 +33,7 @@ def connect(settings: Settings) -> Backend:
     root = _private(settings.data.absolute())
     requests, dead, tidy_queues = _queues(root, settings)
     replies = ReplyQueues(root / "replies", settings.response_queue)
-    people = SqlitePeople(root / "people.db")
+    people = connect_people(settings)
     blobs = DirectoryBlobs(root / "blobs", {"in": settings.input_bucket, "out": settings.output_bucket})
 
     def tidy() -> None:
@@ -54,6 +54,11 @@ def connect(settings: Settings) -> Backend:
         tidy=tidy,
         only_one=lambda what: only_one(root / f"{what}.lock", what),
     )
+
+
+def connect_people(settings: Settings) -> SqlitePeople:
+    """People alone; raises `Unavailable`."""
+    return SqlitePeople(_private(settings.data.absolute()) / "people.db")
 
 
 def _private(root: Path) -> Path:
