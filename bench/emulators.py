@@ -41,6 +41,9 @@ ON_ACCOUNT_STORE = (
     "SNS",
     "CLOUDFORMATION",
     "BUDGETS",
+    "LAMBDA",
+    "APIGATEWAYV2",
+    "ECR",
 )
 ON_ACCOUNT_CLOUD = (*ON_CLOUD, "IAM", "SSM", "PRICING")
 #: The number of the account that the cloud knows; in an account, the store's too.
@@ -77,8 +80,9 @@ class Emulator:
 @contextmanager
 def store(*, asks_iam: bool = False) -> Iterator[Emulator]:
     """SQS, S3 and DynamoDB. `asks_iam`: of everybody but the account's root, whose keys are `KEYS`."""
-    env = {"AUTH": "true", "TLS_IN_FRONT": "1"} | KEYS if asks_iam else {}
-    with _serving("store.py", ON_STORE, env) as emulator:
+    env = {"AUTH": "true", "TLS_IN_FRONT": "1"} if asks_iam else {}
+    # The keys of its root, which presigned URLs are held against even where it asks for nothing else.
+    with _serving("store.py", ON_STORE, env | KEYS) as emulator:
         yield emulator
 
 
@@ -121,7 +125,7 @@ def account(*, site: Site = HERE, **world: object) -> Iterator[AccountEmulator]:
 
 
 def _store_env(cloud: Emulator) -> Mapping[str, str]:
-    return {"CLOUD_ENDPOINT": cloud.url, "MINISTACK_ACCOUNT_ID": ACCOUNT}
+    return {"CLOUD_ENDPOINT": cloud.url, "MINISTACK_ACCOUNT_ID": ACCOUNT} | KEYS
 
 
 @contextmanager

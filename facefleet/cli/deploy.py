@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,20 @@ from facefleet.backends.aws.account.rolling import PATIENCE
 from facefleet.backends.aws.account.warming import await_warm
 from facefleet.cli.deploying import Choices, bring, in_short, told_by, url_of
 from facefleet.cli.plans import counting
+from facefleet.cli.serverless import deploy_function
 from facefleet.errors import ServiceError
 from facefleet.findings import State
 from facefleet.settings import Settings
 
+#: Options that one of the two kinds of deployment alone has.
+OF_MACHINES = ("web_type", "controller_type", "domain", "plain_from", "warm", "save_root")
+OF_FUNCTION = ("memory", "concurrency", "architecture", "photos", "queue", "function_url", "at")
 KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text"
 
 
 @click.command()
 @click.option("--name", default="facefleet", show_default=True, help="Of the deployment: its stacks begin with it.")
-@click.option("--image", help="Machine image, ami-…, of all machines; the first time it must be given.")
+@click.option("--image", help="Machine image, ami-…, of all machines; a function's, in ECR. At first it must be given.")
 @click.option("--web-type", help="Type of the web tier's instance.")
 @click.option("--controller-type", help="Type of the controller's instance.")
 @click.option("--domain", help="Its name on the Internet, for a certificate that everybody trusts; '' for none.")
@@ -35,11 +40,19 @@ KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretSt
 @click.option("--save-root", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Certificate's file.")
 @click.option("--show-key", is_flag=True, help="Print the API key, too.")
 @click.option("--patience", default=PATIENCE, show_default=True, help="Seconds until machines must answer.")
+@click.option("--serverless", is_flag=True, help="A function that S3 and HTTP wake, in the place of machines.")
+@click.option("--memory", type=int, help="MB of the function; CPU follows it, and 1769 are one vCPU.")
+@click.option("--concurrency", type=click.IntRange(min=0), help="Calls of it at a time; 0 for what the account has.")
+@click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), help="What its image was built for.")
+@click.option("--photos/--no-photos", default=None, help="Whether photos in its bucket wake it, as clips do.")
+@click.option("--queue/--no-queue", default=None, help="Whether its request queue wakes it, too.")
+@click.option("--function-url", type=click.Choice(["", "NONE", "AWS_IAM"]), help="Who may ask at a second address.")
+@click.option("--at", help="Where to look whether the function answers, if not at its own address.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", is_flag=True, help="One JSON object, for scripts: needs --yes or --dry-run.")
 @click.pass_obj
-def deploy(settings: Settings, /, *, name: str, warm: int | None, **given: Any) -> None:
+def deploy(settings: Settings, /, *, name: str, warm: int | None, serverless: bool, **given: Any) -> None:
     """Put the service on AWS: network, machines, queues, buckets, tables, alarms; or change what stands there.
 
     Settings, FACEFLEET_…, go to its machines, the API key excepted, which is made there. What is not given again stays
@@ -52,14 +65,19 @@ def deploy(settings: Settings, /, *, name: str, warm: int | None, **given: Any) 
       facefleet deploy --image ami-0123456789abcdef0 --domain faces.example.org --email ops@example.org --budget 50
       FACEFLEET_MAX_INSTANCES=10 facefleet deploy
       facefleet deploy --warm 19 --yes --json | jq -r .url
+      facefleet deploy --serverless --image 123456789012.dkr.ecr.us-east-1.amazonaws.com/facefleet-function:1.0
     """
     save_root, show_key = given.pop("save_root"), given.pop("show_key")
     choices = Choices(given.pop("yes"), given.pop("dry_run"), given.pop("json"), given.pop("patience"), settings.url)
     choices.check()
+    _refuse_what_is_not_for_it(given | {"warm": warm, "save_root": save_root}, serverless=serverless)
+    if serverless:
+        at = given.pop("at") or ""
+        deploy_function(name, replace(choices, url=at), _said(given), show_key=show_key)
+        return
     account = Account(name)
     env = os.environ | ({} if warm is None else {"FACEFLEET_WARM_LEAST": str(warm)})
-    options = {option: value for option, value in given.items() if value is not None}
-    wish = wish_of(name, told_by(account, choices), env, options)
+    wish = wish_of(name, told_by(account, choices), env, _said(given))
     if not choices.as_json:
         _warn_of_quotas(wish)
     done = bring(account, wish, choices)
@@ -69,6 +87,18 @@ def deploy(settings: Settings, /, *, name: str, warm: int | None, **given: Any) 
         done |= _about(account, wish, choices, show_key=show_key)
         _save(account, wish, save_root)
     click.echo(json.dumps(done) if choices.as_json else "\n".join([in_short(done, choices), *_next_steps(done)]))
+
+
+def _refuse_what_is_not_for_it(given: Mapping[str, Any], *, serverless: bool) -> None:
+    """Options of machines are nothing to a function, and its options nothing to them."""
+    foreign = OF_MACHINES if serverless else OF_FUNCTION
+    if said := [option for option in foreign if given.get(option) is not None]:
+        what = "machines, and not of a function" if serverless else "a function: add --serverless"
+        raise click.UsageError(f"--{said[0].replace('_', '-')} is of {what}")
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {option: value for option, value in given.items() if value is not None}
 
 
 def _warn_of_quotas(wish: Wish) -> None:

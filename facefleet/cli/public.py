@@ -39,10 +39,10 @@ class Public:
         try:
             ready = self._call("GET", "readyz")
             if not ready.ok:
-                return f"{self.url} is not ready ({ready.status_code}: {_in_short(ready)})"
+                return f"{self.url} is not ready ({ready.status_code}: {in_short(ready)})"
             return self._trouble_of_upload(proof) if proof else ""
         except requests.RequestException as e:
-            return f"{self.url} does not answer ({_root_of(e)})"
+            return f"{self.url} does not answer ({root_of(e)})"
         except ServiceError as e:
             return str(e)
 
@@ -50,14 +50,14 @@ class Public:
         if proof != self._about or not self._upload:
             answer = self._call("POST", "v1/recognitions", data=picture(), headers=self._headers())
             if not answer.ok:
-                return f"an upload is refused ({answer.status_code}: {_in_short(answer)})"
+                return f"an upload is refused ({answer.status_code}: {in_short(answer)})"
             self._about, self._upload = proof, answer.headers["Location"]
         found = self._call("GET", self._upload, headers={"x-api-key": self.key()})
         if found.status_code == requests.codes.accepted:
             return "an upload waits for a worker"
         if not found.ok or found.json()["status"] != "done":
             self._upload = ""
-            return f"an upload is not answered ({found.status_code}: {_in_short(found)})"
+            return f"an upload is not answered ({found.status_code}: {in_short(found)})"
         return ""
 
     def _headers(self) -> dict[str, str]:
@@ -91,11 +91,11 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _in_short(answer: requests.Response) -> str:
+def in_short(answer: requests.Response) -> str:
     return " ".join(answer.text.split())[:200]
 
 
-def _root_of(error: BaseException) -> str:
+def root_of(error: BaseException) -> str:
     """What lies at the bottom of requests' many layers."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error

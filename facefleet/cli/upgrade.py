@@ -10,15 +10,18 @@ import click
 from facefleet.backends.aws.account.deployment import Account, Wish, wish_of
 from facefleet.backends.aws.account.rolling import PATIENCE
 from facefleet.cli.deploying import Choices, bring, in_short, told_by
+from facefleet.cli.serverless import upgrade_function
 from facefleet.errors import BadSettings, NotFound
 from facefleet.settings import Settings
 
 
 @click.command()
 @click.option("--name", default="facefleet", show_default=True, help="Of the deployment.")
-@click.option("--image", help="The new machine image, ami-….")
+@click.option("--image", help="The new machine image, ami-…; a function's, in ECR.")
 @click.option("--rollback", is_flag=True, help="Back to the image before.")
 @click.option("--patience", default=PATIENCE, show_default=True, help="Seconds until machines must answer.")
+@click.option("--serverless", is_flag=True, help="The function, and not the machines.")
+@click.option("--at", default="", help="Where to look whether the function answers, if not at its own address.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--json", is_flag=True, help="One JSON object, for scripts: needs --yes or --dry-run.")
@@ -35,11 +38,15 @@ def upgrade(settings: Settings, /, *, name: str, image: str | None, rollback: bo
       facefleet upgrade --image ami-0fedcba9876543210
       facefleet upgrade --image ami-0fedcba9876543210 --dry-run
       facefleet upgrade --rollback
+      facefleet upgrade --serverless --image 123456789012.dkr.ecr.us-east-1.amazonaws.com/facefleet-function:1.1
     """
     choices = Choices(given["yes"], given["dry_run"], given["json"], given["patience"], settings.url)
     if (image is None) is not rollback:
         raise click.UsageError("give --image, or --rollback for the image before")
     choices.check()
+    if given["serverless"]:
+        upgrade_function(name, replace(choices, url=given["at"]), image)
+        return
     account = Account(name)
     wish = _wish(account, told_by(account, choices), image)
     done = bring(account, wish, choices)

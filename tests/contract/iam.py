@@ -40,7 +40,9 @@ class Place:
         )
 
     def env(self, tier: str) -> dict[str, str]:
-        endpoints = {f"AWS_ENDPOINT_URL_{service.upper()}": self.url for service in SERVICES}
+        # The general one for services whose names boto3 writes otherwise: none may be AWS's own.
+        endpoints = {"AWS_ENDPOINT_URL": self.url}
+        endpoints |= {f"AWS_ENDPOINT_URL_{service.upper()}": self.url for service in SERVICES}
         return {"AWS_DEFAULT_REGION": emulators.REGION} | endpoints | dict(self.keys[tier])
 
 

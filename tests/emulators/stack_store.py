@@ -66,6 +66,19 @@ def _rule(said: Props) -> Props:
     return rule | {"ID": said["Id"], "Filter": {"Prefix": said.get("Prefix", "")}}
 
 
+def _notifications(said: Props) -> Props:
+    return {
+        "LambdaFunctionConfigurations": [
+            {
+                "LambdaFunctionArn": one["Function"],
+                "Events": [one["Event"]],
+                "Filter": {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}},
+            }
+            for one in said["LambdaConfigurations"]
+        ]
+    }
+
+
 def _same(said: Any) -> Any:
     return said
 
@@ -98,19 +111,30 @@ PARTS: dict[str, Part] = {
         _lifecycle,
         "delete_bucket_lifecycle",
     ),
+    "NotificationConfiguration": (
+        "put_bucket_notification_configuration",
+        "NotificationConfiguration",
+        _notifications,
+        "get_bucket_notification_configuration",
+    ),
     "Tags": ("put_bucket_tagging", "Tagging", lambda tags: {"TagSet": tags}, "delete_bucket_tagging"),
 }
 
 
 # Tables
 
+#: What is said in calls of its own.
+ASIDE = ("PointInTimeRecoverySpecification", "TimeToLiveSpecification")
+
 
 def table_create(logical: str, props: Props, stack: str) -> Made:
     name = _name(logical, props, "TableName", stack)
-    asked = {key: value for key, value in props.items() if key != "PointInTimeRecoverySpecification"}
+    asked = {key: value for key, value in props.items() if key not in ASIDE}
     made = call("dynamodb", "create_table", **asked | {"TableName": name})
     if backups := props.get("PointInTimeRecoverySpecification"):
         call("dynamodb", "update_continuous_backups", TableName=name, PointInTimeRecoverySpecification=backups)
+    if expiry := props.get("TimeToLiveSpecification"):
+        call("dynamodb", "update_time_to_live", TableName=name, TimeToLiveSpecification=expiry)
     return name, {"Arn": made["TableDescription"]["TableArn"]}
 
 

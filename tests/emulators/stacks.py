@@ -6,6 +6,7 @@ ministack's stacks drop of what they are given, or overwrite.
 """
 
 import stack_doors
+import stack_functions
 import stack_machines
 import stack_network
 import stack_roles
@@ -13,7 +14,7 @@ import stack_store
 import stack_watch
 from ministack.services.cloudformation import provisioners, stacks
 
-FAMILIES = (stack_network, stack_doors, stack_roles, stack_machines, stack_store, stack_watch)
+FAMILIES = (stack_network, stack_doors, stack_roles, stack_machines, stack_store, stack_watch, stack_functions)
 KINDS = {type: kind for family in FAMILIES for type, kind in family.KINDS.items()}
 BLOCKS = stacks._runs_on_worker_thread
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from facefleet.backends.aws.account.callers import caller_of
+from facefleet.backends.aws.account.serverless import SERVERLESS
 from facefleet.backends.aws.account.site import Wanted
 from facefleet.backends.aws.account.stack_told import Planned, Standing
 from facefleet.backends.aws.account.stack_watch import Tell
@@ -67,6 +68,7 @@ class Account:
         cloudformation = caller_of("cloudformation")
         self.store = Stack(cloudformation, stack_name(name, STORE))
         self.fleet = Stack(cloudformation, stack_name(name, FLEET))
+        self.serverless = Stack(cloudformation, stack_name(name, SERVERLESS))
 
     @property
     def region(self) -> str:
@@ -78,7 +80,7 @@ class Account:
 
     def told(self, tell: Tell = lambda _: None) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """The parameters of both stacks, once nothing is under way, of which it tells; empty where there is none."""
-        return _parameters(self.store.settled(tell)), _parameters(self.fleet.settled(tell))
+        return parameters_of(self.store.settled(tell)), parameters_of(self.fleet.settled(tell))
 
     def plan_store(self, wish: Wish) -> Planned:
         return self.store.plan(rendered(STORE), store_parameters(wish.settings, wish.options))
@@ -110,8 +112,11 @@ class Account:
     @cached_property
     def key(self) -> str:
         """Whose it is may do everything: it is shown to nobody who does not ask for it."""
+        return self.key_of(self.outputs()["ApiKeySecret"])
+
+    def key_of(self, secret: str) -> str:
         with translated("reading the API key"):
-            answer = self._secrets.get_secret_value(SecretId=self.outputs()["ApiKeySecret"])
+            answer = self._secrets.get_secret_value(SecretId=secret)
         return str(json.loads(answer["SecretString"])["key"])
 
     def certificate(self, bucket: str) -> bytes:
@@ -124,7 +129,8 @@ class Account:
         return body
 
 
-def _parameters(standing: Standing | None) -> Mapping[str, str]:
+def parameters_of(standing: Standing | None) -> Mapping[str, str]:
+    """What it was told; nothing where it never stood."""
     return standing.parameters if standing is not None and standing.status not in NEVER_STOOD else {}
 
 

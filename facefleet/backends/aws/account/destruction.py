@@ -9,6 +9,7 @@ from facefleet.backends.aws.account.deployment import Account, told_before
 from facefleet.backends.aws.account.looks import looks
 from facefleet.backends.aws.account.queues import standing_replies
 from facefleet.backends.aws.account.resources import Step, Verb, resources
+from facefleet.backends.aws.account.serverless_destruction import has_people, of_function
 from facefleet.backends.aws.account.tables import Table
 from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.instances import FLEET, LIVING, find
@@ -42,7 +43,7 @@ def settings_of(told: tuple[Mapping[str, str], Mapping[str, str]], env: Mapping[
 
 def demolition(account: Account, settings: Settings) -> tuple[Step, ...]:
     """Of what is there, a step each, in order. What holds people's data, or is told of by what does, says so."""
-    return (*_of_machines(account, settings), *_of_stores(account, settings))
+    return (*of_function(account), *_of_machines(account, settings), *_of_stores(account, settings))
 
 
 def _of_machines(account: Account, settings: Settings) -> Iterable[Step]:
@@ -139,5 +140,7 @@ def _tagged(account: Account) -> Iterable[str]:
 
 
 def _standing(account: Account, *, everything: bool) -> Iterable[str]:
-    stacks = (account.fleet, account.store) if everything else (account.fleet,)
+    stacks = [account.fleet, *([account.store] if everything else [])]
+    if everything or not has_people(account):
+        stacks.append(account.serverless)
     return [f"stack {stack.name}" for stack in stacks if stack.is_there()]

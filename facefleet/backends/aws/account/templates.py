@@ -63,33 +63,34 @@ def rendered(which: str) -> str:
         raise BadSettings(f"there is no {file}: run `facefleet deploy` in a checkout of facefleet, installed with -e")
     template = yaml.safe_load(file.read_text())
     template["Metadata"].pop("cfn-lint", None)
-    text = json.dumps(_included(template), separators=(",", ":"))
+    text = json.dumps(_included(template, template["Metadata"].pop("facefleet", {})), separators=(",", ":"))
     if len(text.encode()) > MOST_TEMPLATE_BYTES:
         raise BadSettings(f"{file} is {len(text.encode())} bytes, and CloudFormation takes {MOST_TEMPLATE_BYTES}")
     return text
 
 
-def _included(part: Any) -> Any:
-    """The same with what `AWS::Include` names in its place."""
+def _included(part: Any, aliases: Mapping[str, Any]) -> Any:
+    """The same with what `AWS::Include` names in its place. `aliases`: what a policy's names stand for besides."""
     match part:
         case {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": location}}}:
-            return _substituted(json.loads((FOLDER / location).read_text()))
+            return _substituted(json.loads((FOLDER / location).read_text()), aliases)
         case dict():
-            return {key: _included(value) for key, value in part.items()}
+            return {key: _included(value, aliases) for key, value in part.items()}
         case list():
-            return [_included(one) for one in part]
+            return [_included(one, aliases) for one in part]
     return part
 
 
-def _substituted(part: Any) -> Any:
+def _substituted(part: Any, aliases: Mapping[str, Any]) -> Any:
     """A policy whose placeholders CloudFormation fills in."""
     match part:
         case dict():
-            return {key: _substituted(value) for key, value in part.items()}
+            return {key: _substituted(value, aliases) for key, value in part.items()}
         case list():
-            return [_substituted(one) for one in part]
+            return [_substituted(one, aliases) for one in part]
         case str() if PLACEHOLDER.search(part):
-            return {"Fn::Sub": part}
+            used = {name: value for name, value in aliases.items() if f"${{{name}}}" in part}
+            return {"Fn::Sub": [part, used] if used else part}
     return part
 
 
@@ -97,17 +98,17 @@ def store_parameters(settings: Settings, options: Options) -> dict[str, str]:
     """Of `store.yaml`, each as text, in the order of their names."""
     dead, requests, _ = queues(settings)
     forgets = {rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in lifecycle(buckets(settings)[0])}
-    return _in_order(
+    return in_order(
         _names(settings, options)
         | {
             "KeepDays": forgets[f"{RULE}forget-all"],
             "LogDays": log_days(settings.keep_days),
-            "MessageRetention": _attribute(dead, "MessageRetentionPeriod"),
-            "MessageBytes": _attribute(requests, "MaximumMessageSize"),
-            "VisibilityTimeout": _attribute(requests, "VisibilityTimeout"),
+            "MessageRetention": attribute(dead, "MessageRetentionPeriod"),
+            "MessageBytes": attribute(requests, "MaximumMessageSize"),
+            "VisibilityTimeout": attribute(requests, "VisibilityTimeout"),
             "MaxReceives": requests.max_receives,
             "Email": options.email,
-            "Budget": _plain(options.budget or 0.0),
+            "Budget": plain(options.budget or 0.0),
         }
     )
 
@@ -122,7 +123,7 @@ def fleet_parameters(
     types = [kind.strip() for kind in settings.instance_types.split(",") if kind.strip()]
     if not types:
         raise BadSettings("FACEFLEET_INSTANCE_TYPES names none: name one, as t3.medium")
-    return _in_order(
+    return in_order(
         _names(settings, options)
         | {
             "Image": options.image,
@@ -159,15 +160,15 @@ def _names(settings: Settings, options: Options) -> dict[str, object]:
     }
 
 
-def _in_order(parameters: Mapping[str, object]) -> dict[str, str]:
+def in_order(parameters: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in sorted(parameters.items())}
 
 
-def _attribute(queue: WantedQueue, name: str) -> str:
+def attribute(queue: WantedQueue, name: str) -> str:
     return dict(queue.attributes)[name]
 
 
-def _plain(number: float) -> str:
+def plain(number: float) -> str:
     """The same text for the same number, or an update would find that it changed: 50, not 50.0."""
     return f"{number:.2f}".rstrip("0").rstrip(".")
 
