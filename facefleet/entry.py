@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 
-from facefleet import journal
 from facefleet.errors import AlreadyRunning, BadSettings, ServiceError
 from facefleet.settings import Settings
 
@@ -64,6 +63,9 @@ def keep_memory() -> None:
 
 def log_to(level: str) -> None:
     """To the journal, where that reads our stderr anyway, with time and level as its fields; else to stderr."""
+    # Here, since a function, which begins otherwise, has neither a journal nor the library for it.
+    from facefleet import journal
+
     if journal.reads_stderr():
         logging.basicConfig(level=level, format="%(message)s", handlers=[journal.JournalHandler()])
     else:

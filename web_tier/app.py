@@ -8,17 +8,24 @@ from web_tier import auth, problems
 from web_tier.cache import Cache
 from web_tier.classic import ClassicViews
 from web_tier.desk import Desk
+from web_tier.encodings import EncodingViews
 from web_tier.idempotency import Once
 from web_tier.people import PeopleViews
 from web_tier.recognitions import RecognitionViews
 from web_tier.rejections import RejectionViews
+from web_tier.room import Room
 from web_tier.router import ReplyRouter
 from web_tier.service import ServiceViews
+from web_tier.uploaded import Uploaded, UploadViews
+from web_tier.videos import CLIPS_AT_ONCE, VideoViews
 
 #: A client that stops sending in the middle gives its thread back after so many seconds.
 BODY_TIMEOUT = 30.0
 #: The page loads nothing from elsewhere, and no script that somebody slips in runs.
-POLICY = "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 
 
 def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Flask:
@@ -32,9 +39,14 @@ def create_app(backend: Backend, router: ReplyRouter, settings: Settings) -> Fla
         max_backlog=settings.max_backlog,
         max_uploads=settings.max_uploads,
     )
+    once, uploaded = Once(backend.blobs), Uploaded(backend.blobs, backend.presign)
+    room = Room(CLIPS_AT_ONCE * settings.max_video_bytes)
     routes = (
-        RecognitionViews(desk, Once(backend.blobs), backend.blobs, settings),
+        RecognitionViews(desk, once, backend.blobs, uploaded, settings),
+        VideoViews(desk, once, backend.blobs, uploaded, settings, room),
+        UploadViews(backend.presign, settings),
         PeopleViews(desk, backend.people, backend.blobs, backend.requests, settings),
+        EncodingViews(backend.people),
         RejectionViews(backend.people, backend.blobs),
         ServiceViews(backend, router, cache, settings),
         ClassicViews(desk, settings),

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 
+from facefleet.problems import Problem
 from facefleet.settings import is_loopback
-from web_tier.problems import Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from facefleet import answers
 from facefleet.errors import Unavailable
-from facefleet.model import Job, Timings
+from facefleet.model import Job, JobKind, Timings
 from facefleet.ports import Blobs
 from facefleet.wire import Json
 from web_tier.probe import Probe
@@ -28,7 +28,9 @@ class Key(NamedTuple):
     """What decides an answer, beside the gallery."""
 
     digest: bytes
+    kind: JobKind
     top_k: int
+    everybody: bool
 
 
 class Answered(NamedTuple):
@@ -85,7 +87,7 @@ class Cache:
             return None
 
     def _recall(self, job: Job, probe: Probe) -> Json | None:
-        key = Key(probe.digest, job.top_k)
+        key = _key(job, probe)
         if key not in self._entries:
             # Most images are new: to ask for the gallery's version would be a call for nothing.
             return None
@@ -105,7 +107,7 @@ class Cache:
     def _put(self, job: Job, probe: Probe, version: int | None, *, instead: bool) -> None:
         if not self._on:
             return
-        key, entry = Key(probe.digest, job.top_k), Answered(job.id, job.submitted_at, version)
+        key, entry = _key(job, probe), Answered(job.id, job.submitted_at, version)
         with self._lock:
             if version is not None and version > self._version:
                 self._follow(version)
@@ -135,6 +137,10 @@ class Cache:
             if self._entries.get(key) == entry:
                 del self._entries[key]
         return None
+
+
+def _key(job: Job, probe: Probe) -> Key:
+    return Key(probe.digest, job.kind, job.top_k, job.everybody)
 
 
 def _as_own(whole: Json, job: Job, now: float) -> Json:

@@ -7,13 +7,13 @@ from flask import Blueprint, Response, request
 from werkzeug.routing import PathConverter
 
 from facefleet.keys import stem
+from facefleet.problems import Problem, unless_failed
 from facefleet.settings import Settings
 from facefleet.wire import Json
 from web_tier import auth
 from web_tier.cache import HIT
 from web_tier.desk import Desk
 from web_tier.probe import Probe
-from web_tier.problems import Problem, unless_failed
 from web_tier.uploads import probe_of
 
 #: The field tells the dialect: 2021's clients compare the whole body, later ones take what follows the colon.

@@ -51,6 +51,10 @@ class Desk:
         """A job that asks who is on the probe, which is to be sent with it."""
         return replace(self._job(JobKind.RECOGNISE, probe), top_k=top_k)
 
+    def video(self, probe: Probe, *, top_k: int = 0, everybody: bool = False) -> Job:
+        """A job that asks who is in the clip, which is to be sent with it."""
+        return replace(self._job(JobKind.VIDEO, probe), top_k=top_k, everybody=everybody)
+
     def enrolment(self, probe: Probe, person_id: str, *, force: bool) -> Job:
         """A job that enrols the probe as the person's photo."""
         return replace(self._job(JobKind.ENROL, probe), person_id=person_id, force=force)
@@ -65,7 +69,7 @@ class Desk:
         )
 
     def recall(self, job: Job, probe: Probe) -> Json | None:
-        """The result of the same image before, now this job's own as well; None if it is to be sent."""
+        """The result of the same file before, now this job's own as well; None if it is to be sent."""
         return self._cache.recall(job, probe)
 
     def ask(self, job: Job, probe: Probe, *, timeout: float, sent: Callable[[], object] = lambda: None) -> Json | None:
@@ -75,7 +79,7 @@ class Desk:
             self._send(job, probe)
             sent()
             result = self._router.wait(future, job, timeout)
-        if result is not None and job.kind is JobKind.RECOGNISE:
+        if result is not None and job.kind is not JobKind.ENROL and not job.blob:
             self._cache.answered(job, probe, result["gallery_version"])
         return result
 
@@ -84,7 +88,8 @@ class Desk:
         self._refuse_when_full()
         answers.promise(self._blobs, job.id)
         self._send(replace(job, reply_to=None), probe)
-        self._cache.asked(job, probe)
+        if not job.blob:
+            self._cache.asked(job, probe)
 
     def wait(self, job: Job, probe: Probe, *, timeout: float) -> Json | None:
         """Waits for the result of a job that was sent before, wherever; None if it takes longer."""
@@ -94,22 +99,29 @@ class Desk:
             return self._router.wait(future, job, timeout, elsewhere=True)
 
     def _send(self, job: Job, probe: Probe) -> None:
-        """Sends the image with its job; one that does not fit the message is saved first, and its key is sent."""
+        """Sends the file with its job; one that does not fit the message is saved first, and its key is sent.
+
+        One that its client has put into a blob stays there.
+        """
         image = probe.take()
-        # Base64 makes four characters of three bytes: the image alone shows most that cannot fit.
-        if len(image) * 4 / 3 < self._requests.max_message_bytes:
+        # Base64 makes four characters of three bytes: the file alone shows most that cannot fit.
+        if not job.blob and len(image) * 4 / 3 < self._requests.max_message_bytes:
             # What fits may have been made less since anybody looked.
             with suppress(TooLarge):
                 self._requests.send(wire.dump_job(replace(job, image=image)))
                 return
-        # A name of its own: a job that is sent twice has two messages, and who does the one deletes its image.
-        blob = keys.claim(uuid4().hex)
-        self._blobs.put(blob, image)
+        blob = job.blob or self._saved(image)
         try:
             self._requests.send(wire.dump_job(replace(job, blob=blob)))
         except TooLarge:
             # A queue of a kilobyte, and a name of many characters that are no ASCII: its end says enough.
             self._requests.send(wire.dump_job(replace(job, blob=blob, filename=job.filename[-SHORT_FILENAME:])))
+
+    def _saved(self, image: bytes) -> str:
+        # A name of its own: a job that is sent twice has two messages, and who does the one deletes its image.
+        blob = keys.claim(uuid4().hex)
+        self._blobs.put(blob, image)
+        return blob
 
     def _refuse_when_full(self) -> None:
         queued = self._queued.value()

@@ -17,10 +17,10 @@ from threading import Condition
 
 from facefleet import answers, keys
 from facefleet.errors import Unavailable
-from facefleet.model import Job
+from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs
+from facefleet.problems import Problem
 from facefleet.wire import GARBAGE, Json
-from web_tier.problems import Problem
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +76,18 @@ def key_of(header: str | None) -> str | None:
 
 
 def asked_under(caller: bytes, key: str, job: Job, digest: bytes) -> Asked:
-    """`caller`: a digest of who asks, since callers share nothing. Another image, name or `top_k` is another job."""
-    fingerprint = _digest(digest, job.filename.encode(), str(job.top_k).encode())
+    """`caller`: a digest of who asks, since callers share nothing. Another file, name or parameter is another job."""
+    # Of an image as ever: what was noted before an upgrade is to hold behind it.
+    more = (job.kind.encode(), str(job.everybody).encode()) if job.kind is JobKind.VIDEO else ()
+    fingerprint = _digest(digest, job.filename.encode(), str(job.top_k).encode(), *more)
     whose = (caller, key.encode())
     return Asked(_digest(*whose), fingerprint, _digest(*whose, fingerprint.encode())[:32])
+
+
+def asked_of_upload(upload_id: str) -> Asked:
+    """Whoever asks: the upload is one file, and its id, which nobody guesses, is its job's."""
+    name = _digest(b"upload", upload_id.encode())
+    return Asked(name, name, upload_id)
 
 
 def _digest(*parts: bytes) -> str:
@@ -137,7 +145,7 @@ class Once:
         purged, erased = answers.purged_since(self._blobs, sent.at), answers.erased_since(self._blobs, sent.at)
         step = decide(sent, asked.fingerprint, result, purged=purged, erased=erased, now=now)
         if step is Step.REFUSE:
-            detail = f"this {HEADER} stands for another image, file name or top_k: choose a new one for each request"
+            detail = f"this {HEADER} stands for another file, file name or top_k: choose a new one for each request"
             raise Problem(422, "idempotency_key_reused", detail)
         return step, result
 

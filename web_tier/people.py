@@ -1,35 +1,26 @@
 """`/v1/people`: who is enrolled, and with which photos."""
 
-import json
-import re
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from facefleet import answers
 from facefleet.errors import Conflict, NotFound
-from facefleet.model import UNKNOWN, Person
-from facefleet.people import update
+from facefleet.people import changed, newcomer, update
 from facefleet.ports import Blobs, People, Queue
+from facefleet.problems import Problem, unless_failed
 from facefleet.settings import Settings
 from facefleet.wire import Json, person_to_json, photo_to_json
+from web_tier.answering import lookup, queued, still_queued
 from web_tier.auth import needs
 from web_tier.desk import Desk
 from web_tier.erasure import erase_person
-from web_tier.problems import Problem, unless_failed
-from web_tier.recognitions import lookup, queued, still_queued
+from web_tier.parameters import flag
 from web_tier.uploads import json_object, probe_of_request
 
-#: An id is the classic answer and a table's key: one word, without the signs that those give a meaning.
-PERSON_ID = re.compile(r"\w[\w.@-]{0,63}")
-MAX_NAME = 200
-#: DynamoDB keeps 400 KB for a person; attributes are to leave room for encodings.
-MAX_ATTRIBUTES_BYTES = 16_384
 MAX_PAGE = 1000
 #: How long an enrolment waits for a worker before it says 202.
 ENROL_WAIT = 30.0
-TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -63,15 +54,12 @@ class PeopleViews:
     @needs("enrol")
     def add_person(self) -> Response:
         body = json_object()
-        person_id = body.get("id")
-        if not isinstance(person_id, str) or not PERSON_ID.fullmatch(person_id) or person_id == UNKNOWN:
-            raise Problem(400, "bad_id", "an id is a word of at most 64 letters, digits and . _ @ -, and not 'unknown'")
-        person = _changed(Person(person_id, person_id), body)
+        person = newcomer(body.get("id"), body)
         try:
             self.people.put(person)
         except Conflict:
-            raise Problem(409, "person_exists", f"there is a person {person_id} already") from None
-        return created(person_to_json(person), url_for("people.show_person", person_id=person_id))
+            raise Problem(409, "person_exists", f"there is a person {person.id} already") from None
+        return created(person_to_json(person), url_for("people.show_person", person_id=person.id))
 
     @needs("enrol")
     def show_person(self, person_id: str) -> Response:
@@ -80,7 +68,7 @@ class PeopleViews:
     @needs("enrol")
     def change_person(self, person_id: str) -> Response:
         body = json_object()
-        return jsonify(person_to_json(update(self.people, person_id, lambda person: _changed(person, body))))
+        return jsonify(person_to_json(update(self.people, person_id, lambda person: changed(person, body))))
 
     @needs("admin")
     def erase(self, person_id: str) -> Response:
@@ -91,7 +79,7 @@ class PeopleViews:
     def enrol(self, person_id: str) -> Response:
         with self.desk.seat():
             self.people.get(person_id)
-            force = _force()
+            force = flag("force")
             probe = probe_of_request(self.settings.max_pixels)
             job = self.desk.enrolment(probe, person_id, force=force)
             where = url_for("people.show_photo", person_id=person_id, photo_id=job.id)
@@ -130,27 +118,3 @@ def _limit() -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
         raise Problem(400, "bad_limit", f"limit is a number from 1 to {MAX_PAGE}")
     return int(text)
-
-
-def _force() -> bool:
-    text = request.args.get("force", "false").lower()
-    if text not in TRUTH:
-        raise Problem(400, "bad_force", "force is true or false")
-    return TRUTH[text]
-
-
-def _changed(person: Person, body: dict[str, Any]) -> Person:
-    """The person with the body's name and attributes; an attribute of null goes (RFC 7396)."""
-    name, given = body.get("name", person.name), body.get("attributes", {})
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise Problem(400, "bad_name", f"a name is text of at most {MAX_NAME} characters")
-    if not isinstance(given, dict) or any(isinstance(value, dict | list) for value in given.values()):
-        raise Problem(400, "bad_attributes", 'attributes are plain values by name, as {"major": "physics"}')
-    attributes = {k: v for k, v in {**person.attributes, **given}.items() if v is not None}
-    try:
-        size = len(json.dumps(attributes, allow_nan=False))
-    except ValueError:
-        raise Problem(400, "bad_attributes", "NaN and Infinity are not JSON: leave them out") from None
-    if size > MAX_ATTRIBUTES_BYTES:
-        raise Problem(400, "bad_attributes", f"attributes take more than {MAX_ATTRIBUTES_BYTES} bytes: keep fewer")
-    return replace(person, name=name, attributes=attributes)

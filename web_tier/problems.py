@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 from socket import socket
 from threading import BoundedSemaphore
@@ -12,8 +11,8 @@ from flask import Flask, Response, jsonify, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from facefleet.errors import BadImage, Conflict, NotFound, ServiceError, TooLarge, Unavailable
-from facefleet.wire import Json
+from facefleet.errors import ServiceError
+from facefleet.problems import CONTENT_TYPE, RETRY_AFTER, Problem, of_error, to_json
 
 log = logging.getLogger(__name__)
 
@@ -22,55 +21,15 @@ MAX_REST_BYTES = 64_000_000
 MAX_REST_SECONDS = 10.0
 #: So many at once; others are cut off, since threads are kept for health checks.
 _RESTS = BoundedSemaphore(16)
-#: Seconds that a client is asked to wait when we are full.
-RETRY_AFTER = 5
-
-STATUS_BY_CODE = {
-    "empty_file": 400,
-    "not_found": 404,
-    "duplicate_photo": 409,
-    "nearer_to_another": 409,
-    "too_many_pixels": 413,
-    "not_an_image": 415,
-}
-STATUS_BY_ERROR: tuple[tuple[type[ServiceError], int], ...] = (
-    (BadImage, 422),
-    (NotFound, 404),
-    (Conflict, 409),
-    (TooLarge, 413),
-    (Unavailable, 503),
-)
-
-
-class Problem(Exception):
-    """An answer that is an error: its status, its stable code, and what to do about it."""
-
-    def __init__(
-        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, forcible: bool = False
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = headers or {}
-        self.forcible = forcible
 
 
 def busy(code: str, detail: str) -> Problem:
     return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-def unless_failed(result: Json, headers: Mapping[str, str] | None = None) -> Json:
-    """The result; a problem, with these headers, if its job ended without an answer."""
-    if error := result["error"]:
-        status = STATUS_BY_CODE.get(error["code"], 422)
-        raise Problem(status, error["code"], error["detail"], headers=headers, forcible=error.get("forcible", False))
-    return result
-
-
 def install(app: Flask) -> None:
     app.register_error_handler(Problem, _render)
-    app.register_error_handler(ServiceError, lambda e: _render(_of_service_error(e)))
+    app.register_error_handler(ServiceError, lambda e: _render(of_error(e)))
     app.register_error_handler(HTTPException, lambda e: _render(_of_http_error(e)))
     app.register_error_handler(ParseException, lambda e: _render(_malformed()))
     app.register_error_handler(TimeoutError, lambda e: _render(_too_slow()))
@@ -78,17 +37,10 @@ def install(app: Flask) -> None:
     app.after_request(_read_rest)
 
 
-def _of_service_error(error: ServiceError) -> Problem:
-    status = next((status for kind, status in STATUS_BY_ERROR if isinstance(error, kind)), 500)
-    headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
-    status = STATUS_BY_CODE.get(error.code, status)
-    return Problem(status, error.code, error.detail, headers=headers, forcible=error.forcible)
-
-
 def _of_http_error(error: HTTPException) -> Problem:
     if isinstance(error, RequestEntityTooLarge):
         limit = (request.max_content_length or 0) / 1e6
-        return Problem(413, "body_too_large", f"the limit is {limit:g} MB: send a smaller image")
+        return Problem(413, "body_too_large", f"the limit is {limit:g} MB: send a smaller file")
     status = error.code or 500
     headers = {k: v for k, v in error.get_headers() if k in ("Allow", "Location")}
     return Problem(
@@ -111,24 +63,13 @@ def _unexpected(error: Exception) -> Problem:
 
 def _render(problem: Problem) -> Response:
     if request.path.startswith("/v1/"):
-        response = jsonify(_to_json(problem))
-        response.content_type = "application/problem+json"
+        response = jsonify(to_json(problem))
+        response.content_type = CONTENT_TYPE
     else:
         response = Response(f"{problem.detail}\n", content_type="text/plain; charset=utf-8")
     response.status_code = problem.status
     response.headers.update(problem.headers)
     return response
-
-
-def _to_json(problem: Problem) -> Json:
-    body: Json = {
-        "type": f"urn:facefleet:problem:{problem.code}",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "code": problem.code,
-        "detail": problem.detail,
-    }
-    return body | {"forcible": True} if problem.forcible else body
 
 
 def _read_rest(response: Response) -> Response:

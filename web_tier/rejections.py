@@ -8,13 +8,13 @@ from flask import Blueprint, Response, url_for
 from facefleet import answers
 from facefleet.errors import NotFound
 from facefleet.model import Person, Rejection
-from facefleet.people import update
+from facefleet.people import PERSON_ID, update
 from facefleet.ports import Blobs, People
+from facefleet.problems import Problem
 from facefleet.wire import Json
+from web_tier.answering import lookup
 from web_tier.auth import needs
-from web_tier.people import PERSON_ID, created
-from web_tier.problems import Problem
-from web_tier.recognitions import lookup
+from web_tier.people import created
 from web_tier.uploads import json_object
 
 #: DynamoDB keeps 400 KB for a person: at 800 bytes each, rejections leave most of it to photos.

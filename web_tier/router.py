@@ -11,8 +11,8 @@ from facefleet import answers, wire
 from facefleet.errors import BadMessage, ServiceError
 from facefleet.model import Job
 from facefleet.ports import MAX_BATCH, MAX_WAIT, Blobs, Queue
+from facefleet.problems import Problem
 from facefleet.wire import Json
-from web_tier.problems import Problem
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from facefleet import __version__, answers, keys
 from facefleet.errors import ServiceError
 from facefleet.model import InstanceState
 from facefleet.ports import Backend, Blobs
+from facefleet.problems import Problem
 from facefleet.settings import Settings
 from facefleet.wire import Json
 from web_tier.auth import needs
 from web_tier.cache import Cache
 from web_tier.erasure import erase_everybody, purge
-from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
 from web_tier.uploads import json_object
 
@@ -67,6 +67,7 @@ class ServiceViews:
             "index.html",
             keep_days=f"{self.settings.keep_days:g}",
             max_mb=f"{self.settings.max_upload_bytes / 1e6:g}",
+            max_clip_mb=f"{self.settings.max_video_bytes / 1e6:g}",
             version=__version__,
         )
 

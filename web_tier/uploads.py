@@ -1,7 +1,10 @@
-"""The image out of a request, in any of the shapes that clients send."""
+"""The image or clip out of a request, in any of the shapes that clients send."""
 
 import binascii
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pybase64 as base64
@@ -9,42 +12,81 @@ from flask import request
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from facefleet.clipfile import kind_of
 from facefleet.imagefile import check
 from facefleet.keys import clean_filename
+from facefleet.problems import Problem
 from web_tier.probe import Probe
-from web_tier.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How files of a kind come: `field` is what JSON and media types call them, `check` looks at their first bytes."""
+
+    field: str
+    word: str
+    example: str
+    check: Callable[[bytes], object]
+
+
+def images(max_pixels: int) -> Form:
+    return Form("image", "image", "a.jpg", partial(check, max_pixels=max_pixels))
+
+
+CLIPS = Form("video", "clip", "a.mp4", kind_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that its client has put where `POST /v1/uploads` said, instead of sending it here."""
+
+    id: str
 
 
 def probe_of(upload: FileStorage, max_pixels: int) -> Probe:
     """A multipart part; its content type, which many clients leave out, is not looked at."""
-    with upload.stream:
-        return _checked(upload.filename or "", upload.read(), max_pixels)
+    return _probe_of_part(upload, images(max_pixels))
 
 
 def probe_of_request(max_pixels: int) -> Probe:
     """`/v1`: multipart field `file`, an `image/*` body, or JSON `{"image": "<base64>", "filename": …}`."""
+    sent = file_of_request(images(max_pixels))
+    if isinstance(sent, Upload):
+        raise Problem(400, "no_file", "send the image itself: an upload cannot be enrolled")
+    return sent
+
+
+def file_of_request(form: Form) -> Probe | Upload:
+    """The file, in any of the shapes above, or what JSON of the shape `{"upload": "<id>"}` names instead."""
     kind = request.mimetype
     if kind == "multipart/form-data":
-        upload = request.files.get("file")
-        if upload is None:
-            raise Problem(400, "no_file", "send the image as a file in the multipart field 'file'")
-        return probe_of(upload, max_pixels)
-    if kind.startswith("image/") or kind == "application/octet-stream":
-        return _checked(request.args.get("filename", ""), _body(), max_pixels)
+        part = request.files.get("file")
+        if part is None:
+            raise Problem(400, "no_file", f"send the {form.word} as a file in the multipart field 'file'")
+        return _probe_of_part(part, form)
+    if kind.startswith(f"{form.field}/") or kind == "application/octet-stream":
+        return _checked(request.args.get("filename", ""), _body(), form)
     if kind == "application/json":
-        return _probe_of_json(json_object(), max_pixels)
-    raise Problem(415, "unsupported_body", "send multipart/form-data, an image/* body, or application/json")
+        return _file_of_json(json_object(), form)
+    raise Problem(415, "unsupported_body", f"send multipart/form-data, {form.field}/* as the body, or application/json")
 
 
-def _probe_of_json(body: dict[str, Any], max_pixels: int) -> Probe:
-    image, filename = body.get("image"), body.get("filename", "")
-    if not isinstance(image, str) or not isinstance(filename, str):
-        raise Problem(400, "no_file", 'send {"image": "<base64>", "filename": "a.jpg"}')
+def _probe_of_part(part: FileStorage, form: Form) -> Probe:
+    with part.stream:
+        return _checked(part.filename or "", part.read(), form)
+
+
+def _file_of_json(body: dict[str, Any], form: Form) -> Probe | Upload:
+    if isinstance(upload_id := body.get("upload"), str):
+        return Upload(upload_id)
+    text, filename = body.get(form.field), body.get("filename", "")
+    if not isinstance(text, str) or not isinstance(filename, str):
+        raise Problem(400, "no_file", f'send {{"{form.field}": "<base64>", "filename": "{form.example}"}}')
     try:
-        data = base64.b64decode(image, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise Problem(400, "bad_base64", "the field 'image' is not base64") from None
-    return _checked(filename, data, max_pixels)
+        raise Problem(400, "bad_base64", f"the field '{form.field}' is not base64") from None
+    return _checked(filename, data, form)
 
 
 def json_object(*, may_be_empty: bool = False) -> dict[str, Any]:
@@ -75,6 +117,6 @@ def _body() -> bytes:
     return body
 
 
-def _checked(filename: str, image: bytes, max_pixels: int) -> Probe:
-    check(image, max_pixels=max_pixels)
-    return Probe(clean_filename(filename), image)
+def _checked(filename: str, data: bytes, form: Form) -> Probe:
+    form.check(data)
+    return Probe(clean_filename(filename), data)

@@ -1,5 +1,6 @@
 """The service over HTTP, as any client sees it: `/v1`, and nothing that a user's own script could not do."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from facefleet.wire import Json
 
 #: Seconds to connect, and to wait for an answer: above the service's own limit, 60 unless set otherwise.
 TIMEOUT = (5.0, 90.0)
+#: Seconds between two looks for the result of a clip, and until its client gives up.
+LOOK_EVERY, LONGEST_WAIT = 0.5, 600.0
 
 
 class Refused(ServiceError):
@@ -34,7 +37,19 @@ class Client:
             self._session.headers["x-api-key"] = settings.api_key
 
     def recognise(self, photo: Path, *, top_k: int) -> Json:
-        return self._send_photo(f"/v1/recognitions?top_k={top_k}", photo)
+        return self._send_file(f"/v1/recognitions?top_k={top_k}", photo)
+
+    def watch(self, clip: Path, *, top_k: int, appearances: bool) -> Json:
+        """The result, once there is one: a failed one, too."""
+        flag = "&appearances=true" if appearances else ""
+        result = self._send_file(f"/v1/videos?top_k={top_k}{flag}", clip)
+        deadline = time.monotonic() + LONGEST_WAIT
+        while result["status"] == "queued":
+            if time.monotonic() > deadline:
+                raise Refused("queued", f"no worker took it in {LONGEST_WAIT:g} s, so it waits: see 'facefleet status'")
+            time.sleep(LOOK_EVERY)
+            result = self.call("GET", f"/v1/videos/{result['id']}")
+        return result
 
     def people(self) -> Iterator[Json]:
         cursor = ""
@@ -53,7 +68,7 @@ class Client:
                 raise
 
     def enrol(self, person_id: str, photo: Path, *, force: bool = False) -> Json:
-        body = self._send_photo(f"/v1/people/{quote(person_id)}/photos{'?force=true' if force else ''}", photo)
+        body = self._send_file(f"/v1/people/{quote(person_id)}/photos{'?force=true' if force else ''}", photo)
         if "photo" not in body:
             raise Refused("queued", "no worker took it in time, so it waits: see 'facefleet status'")
         return body
@@ -81,12 +96,12 @@ class Client:
             raise _refusal(response)
         return dict(response.json()) if response.content else {}
 
-    def _send_photo(self, path: str, photo: Path) -> Json:
+    def _send_file(self, path: str, file: Path) -> Json:
         try:
-            image = photo.read_bytes()
+            data = file.read_bytes()
         except OSError as e:
             raise Refused("unreadable", f"cannot be read: {e.strerror}") from e
-        return self.call("POST", path, files={"file": (photo.name, image)})
+        return self.call("POST", path, files={"file": (file.name, data)})
 
 
 def _refusal(response: requests.Response) -> Refused:

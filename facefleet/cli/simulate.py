@@ -15,7 +15,6 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from controller.simulation import engine, loads, traces
-from controller.simulation.bound import fluid_bound
 from controller.simulation.cloud import World
 from controller.simulation.engine import Run
 from controller.simulation.loads import Load
@@ -197,6 +196,9 @@ def _policies(names: tuple[str, ...]) -> list[str]:
 def _simulated(
     load: Load, names: list[str], world: World, seed: int, price: float
 ) -> tuple[dict[str, Run], list[Figures]]:
+    # Here, since it brings SciPy, which a container image has not, and no other command's help should need.
+    from controller.simulation.bound import fluid_bound
+
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("lower bound", total=1 + len(names))
         bound = fluid_bound(load, world)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from controller.housekeeping import answer_dead_letters, forget
 from controller.ledger import Ledger
@@ -87,6 +88,19 @@ def test_a_large_image_waits_in_a_blob_that_the_worker_removes(as_tier: Callable
     assert answers.found(worker.blobs, keys.claim("job-2")) == b"large"
     assert worker.blobs.delete(keys.claim("job-2"))
     assert answers.found(worker.blobs, keys.claim("job-2")) is None, "not there is told from not allowed"
+
+
+def test_a_client_without_any_key_puts_a_file_where_the_web_tier_lets_it_and_the_worker_reads_it(
+    as_tier: Callable[[str], Backend],
+) -> None:
+    key, web = keys.upload("1", "a.mp4"), as_tier("web")
+    assert web.presign is not None
+    presigned = web.presign(key, size=4, type="video/mp4", seconds=60.0)
+    sent = requests.put(presigned.url, data=b"clip", headers=dict(presigned.headers), timeout=30)
+    assert sent.status_code == 200, sent.text
+    assert [info.key for info in web.blobs.list(keys.uploads("1"))] == [key]
+    worker = as_tier("worker")
+    assert worker.blobs.get(key) == b"clip" and worker.blobs.delete(key)
 
 
 def test_somebody_is_enrolled_by_web_tier_and_worker_and_erased_by_the_web_tier(

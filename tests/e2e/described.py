@@ -11,19 +11,21 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from services import Service
 
+from bench.on_aws import OnAws
+
 Ask = Callable[..., requests.Response]
 
 
-def asking(service: Service) -> Ask:
+def asking(service: Service | OnAws) -> Ask:
     """Asks this service, or the one given as `of`; an answer that is not as described fails the test."""
-    spec = service.get("/openapi.json").json()
+    spec = requests.get(f"{service.url}/openapi.json", timeout=120).json()
     registry = Registry().with_resource("urn:api", DRAFT202012.create_resource(spec))
     templates = sorted(spec["paths"], key=lambda template: template.count("{"))
 
     def described(where: str) -> Any:
         return registry.resolver("urn:api").lookup(where).contents
 
-    def ask(method: str, path: str, *, of: Service = service, **options: Any) -> requests.Response:
+    def ask(method: str, path: str, *, of: Service | OnAws = service, **options: Any) -> requests.Response:
         response = requests.request(method, of.url + path, timeout=120, **options)
         template = next(t for t in templates if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", t), path.partition("?")[0]))
         where = f"#/paths/{template.replace('/', '~1')}/{method.lower()}/responses/{response.status_code}"

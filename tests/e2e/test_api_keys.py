@@ -31,6 +31,7 @@ ROUTES = [
     ("GET", "/v1/people/obama", "enrol"),
     ("PATCH", "/v1/people/obama", "enrol"),
     ("POST", "/v1/people/obama/photos", "enrol"),
+    ("POST", "/v1/people/obama/encodings", "enrol"),
     ("GET", "/v1/people/obama/photos/0", "enrol"),
     ("DELETE", "/v1/people/nobody", "admin"),
     ("POST", "/v1/purge", "admin"),

@@ -158,7 +158,7 @@ def test_a_photo_is_taken_with_the_webcam_which_is_then_off(page: Any) -> None:
 @pytest.mark.parametrize(
     "file, words",
     [
-        (("notes.txt", "text/plain", b"words"), "“notes.txt” is not an image. Choose a JPEG, PNG or WebP photo."),
+        (("notes.txt", "text/plain", b"words"), "“notes.txt” is not an image. Choose a JPEG, PNG or WebP photo, or"),
         (("broken.jpg", "image/jpeg", b"no photo at all"), "“broken.jpg” is damaged"),
         (("huge.jpg", "image/jpeg", bytes(20 * 1024 * 1024 + 1)), "20 MB is the limit"),
     ],

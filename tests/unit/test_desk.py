@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from facefleet import wire
+from facefleet import keys, wire
 from facefleet.backends import connect
 from facefleet.errors import Unavailable
 from facefleet.model import Depth
 from facefleet.ports import Backend, Queue
+from facefleet.problems import Problem
 from facefleet.settings import Settings
 from web_tier.cache import Cache
 from web_tier.desk import Desk
 from web_tier.probe import Probe
-from web_tier.problems import Problem
 from web_tier.router import ReplyRouter
 
 PATIENCE = 20.0
@@ -95,6 +95,21 @@ def test_each_message_has_an_image_of_its_own_where_a_job_is_sent_twice(tmp_path
         desk.leave(replace(desk.recognition(probe), id="a"), probe)
     jobs = [wire.load_job(message.body) for message in backend.requests.receive(limit=2)]
     assert [job.id for job in jobs] == ["a", "a"] and len({job.blob for job in jobs}) == 2
+
+
+def test_what_its_client_put_into_a_blob_is_sent_as_it_lies_there_however_little_a_message_holds(
+    tmp_path: Path,
+) -> None:
+    backend = connect(Settings(data=tmp_path, max_message_bytes=1024))
+    desk = desk_at(backend, Told(backend.requests, backlog=0), max_backlog=9)
+    uploads = [keys.upload("1", name) for name in ("a.mp4", "ü" * 66)]
+    for key in uploads:
+        backend.blobs.put(key, b"clip")
+        probe = Probe(key.removeprefix(keys.uploads("1")), b"")
+        desk.leave(replace(desk.video(probe), blob=key), probe)
+    jobs = [wire.load_job(message.body) for message in backend.requests.receive(limit=2)]
+    assert [(job.blob, job.image) for job in jobs] == [(key, None) for key in uploads]
+    assert {info.key for info in backend.blobs.list(keys.INPUT)} == set(uploads)
 
 
 def test_while_the_queue_is_slow_to_tell_its_depth_uploads_go_on(

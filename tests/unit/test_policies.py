@@ -33,10 +33,15 @@ LONG = {
 #: What AWS cannot limit to a resource.
 WITHOUT_RESOURCE = re.compile(
     r"(ec2|autoscaling):Describe\w+|sqs:ListQueues|servicequotas:Get\w+|cloudwatch:DescribeAlarms|sns:Unsubscribe"
-    r"|secretsmanager:GetRandomPassword|logs:DescribeIndexPolicies"
+    r"|secretsmanager:GetRandomPassword|logs:DescribeIndexPolicies|xray:Put(TraceSegments|TelemetryRecords)"
+    r"|logs:(\w+LogDelivery|ListLogDeliveries|PutResourcePolicy|DescribeResourcePolicies)"
 )
-#: Permissions of S3, IAM and Budgets that are not called as their operation is.
+#: Permissions of S3, IAM, Budgets and API Gateway that are not called as their operation is.
 NO_OPERATION = {
+    *(f"apigateway:{verb}" for verb in ("GET", "POST", "PATCH", "PUT", "DELETE")),
+    *(f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")),
+    "logs:ListLogDeliveries",
+    "s3:GetObjectVersion",
     "budgets:ModifyBudget",
     "budgets:ViewBudget",
     "iam:PassRole",
@@ -72,8 +77,9 @@ def operations(service: str) -> frozenset[str]:
     return frozenset(Session().get_service_model(service).operation_names)
 
 
-def test_there_is_one_for_each_tier_and_two_for_whoever_runs_them() -> None:
-    assert [path.stem for path in POLICIES] == ["controller", "deployer", "operator", "web", "worker"]
+def test_there_is_one_for_each_tier_and_three_for_whoever_runs_them() -> None:
+    tiers, people = ["controller", "function", "web", "worker"], ["deployer", "operator", "serverless"]
+    assert [path.stem for path in POLICIES] == sorted(tiers + people)
 
 
 def test_nothing_stays_to_be_filled_in_and_it_fits(text: str) -> None:
@@ -110,11 +116,12 @@ def test_who_changes_instances_must_show_whose_they_are(tier: str) -> None:
         assert not changes or statement["Condition"]
 
 
-def test_who_makes_roles_makes_those_of_the_deployment_and_only_by_its_stack() -> None:
-    for statement in statements((FOLDER / "deployer.json").read_text()):
+@pytest.mark.parametrize(("who", "stack"), [("deployer", "fleet"), ("serverless", "serverless")])
+def test_who_makes_roles_makes_those_of_the_deployment_and_only_by_its_stack(who: str, stack: str) -> None:
+    for statement in statements((FOLDER / f"{who}.json").read_text()):
         actions, about = each(statement["Action"]), each(statement["Resource"])
         if any(action.startswith("iam:") and "ServiceLinked" not in action for action in actions):
-            assert all(one.partition("/")[2] == "facefleet-fleet-*" for one in about)
+            assert all(one.partition("/")[2] == f"facefleet-{stack}-*" for one in about)
         if "iam:PutRolePolicy" in actions:
             told = {"aws:CalledVia": "cloudformation.amazonaws.com"}
             assert statement["Condition"] == {"ForAnyValue:StringEquals": told}
@@ -132,7 +139,7 @@ def test_a_bucket_of_another_account_is_nothing_to_anybody_whoever_lets_them_in(
     assert of_s3 and all(one["Condition"] == here for one in of_s3)
 
 
-def test_nobody_but_a_worker_and_the_web_tier_reads_people_and_nobody_reads_photos() -> None:
+def test_nobody_but_who_recognises_and_the_web_tier_reads_people_and_nobody_reads_photos() -> None:
     readers = set()
     for path in POLICIES:
         for statement in statements(path.read_text()):
@@ -142,13 +149,13 @@ def test_nobody_but_a_worker_and_the_web_tier_reads_people_and_nobody_reads_phot
             if "s3:GetObject" in actions:
                 photo = "arn:aws-cn:s3:::facefleet-state/photos/paul/1"
                 assert not any(fnmatchcase(photo, resource) for resource in resources)
-    assert readers == {"web", "worker"}
+    assert readers == {"function", "web", "worker"}
 
 
 def test_who_deploys_may_make_each_call_that_deploying_makes() -> None:
     allowed = {
         action
-        for who in ("operator", "deployer")
+        for who in ("operator", "deployer", "serverless")
         for one in statements((FOLDER / f"{who}.json").read_text())
         for action in each(one["Action"])
     }

@@ -13,8 +13,8 @@ from facefleet.backends import connect
 from facefleet.errors import Unavailable
 from facefleet.model import Job, JobKind, Message, Result
 from facefleet.ports import Backend, Queue
+from facefleet.problems import Problem
 from facefleet.settings import Settings
-from web_tier.problems import Problem
 from web_tier.router import FIRST_LOOK_ELSEWHERE, MAX_LOOK_ELSEWHERE, ReplyRouter
 
 

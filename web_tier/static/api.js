@@ -101,6 +101,12 @@ export async function recognise(file, name, { signal } = {}) {
   return finished(answer, (body) => `${BASE}recognitions/${encodeURIComponent(body.id)}`, signal);
 }
 
+/** As `recognise`, of a clip: everybody in it, and when. */
+export async function watchClip(file, name, { signal } = {}) {
+  const answer = await request(`${BASE}videos?appearances=true&top_k=3`, { method: "POST", body: multipart(file, name), signal });
+  return finished(answer, (body) => `${BASE}videos/${encodeURIComponent(body.id)}`, signal);
+}
+
 const jsonPost = (body) => ({ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
 /** Creates the person, or finds that there already is one with this id: false. */

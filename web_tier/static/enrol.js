@@ -37,7 +37,7 @@ export async function enrol(photo, face, name, tell, { force }) {
   tell("Enrolling …");
   const isNew = await addPerson(id, name.trim());
   tell(isNew ? "Enrolling: a worker is looking at the face …" : `Adding this photo to ${id} …`);
-  if (photo.faceCount === 1) await addPhoto(id, photo.file, photo.name, { force });
+  if (photo.faceCount === 1 && !photo.isClip) await addPhoto(id, photo.file, photo.name, { force });
   else await addPhoto(id, await crop(photo.image, face.box), "face.jpg", { force });
 }
 

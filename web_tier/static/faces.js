@@ -5,7 +5,7 @@ import { rejecter } from "./rejecter.js";
 const THUMB = 112;
 
 export const nameOf = (face) => (face.match ? face.name || face.person : "unknown");
-const stateOf = (face) => (face.match ? "known" : "unknown");
+export const stateOf = (face) => (face.match ? "known" : "unknown");
 const percent = (value) => `${(value * 100).toFixed(3)}%`;
 
 /** The boxes over a photo. In percent of the upright image, so they follow it to any width. */
@@ -22,7 +22,7 @@ export function thinOut(layer) {
   layer.classList.toggle("crowd", tags.some((a, i) => tags.slice(i + 1).some((b) => meet(a, b))));
 }
 
-function boxOf(face, index, width, height) {
+export function boxOf(face, index, width, height) {
   const { x_min, y_min, x_max, y_max } = face.box;
   const tag = el("span", { class: "tag" }, el("b", {}, `${index + 1}`), el("span", {}, nameOf(face)));
   const box = el("div", { class: "box", "data-state": stateOf(face), "data-face": index }, tag);
@@ -43,13 +43,14 @@ export function faceItem(face, index, { image, only, submit, reject }) {
   const heading = el("h4", {}, el("span", { class: "count" }, `${index + 1}`), " ", el("span", { class: "name" }, nameOf(face)));
   const wrong = face.match ? rejecter(index + 1, nameOf(face), () => reject(face, index)) : null;
   const about = el("p", { class: "about" }, badge, wrong, ...attributes(face));
-  const head = el("div", { class: "face-head" }, thumb(image, face.box), el("div", {}, heading, about));
+  const head = el("div", { class: "face-head" }, image && thumb(image, face.box), el("div", {}, heading, about));
   item.append(...[head, numbers(face), candidates(face, only)].filter(Boolean));
-  if (!face.match) item.append(enrolForm(index + 1, (name, tell, options) => submit(face, name, tell, options)));
+  if (!face.match && image) item.append(enrolForm(index + 1, (name, tell, options) => submit(face, name, tell, options)));
   return item;
 }
 
-function attributes(face) {
+/** What is known of a person beside the name. */
+export function attributes(face) {
   const pairs = Object.entries(face.attributes ?? {});
   if (face.match && face.person !== nameOf(face)) pairs.unshift(["id", face.person]);
   return pairs.map(([key, value]) => el("span", { class: "attribute" }, `${key}: ${typeof value === "object" ? JSON.stringify(value) : value}`));

@@ -1,7 +1,8 @@
+import { isClip, openClip, showFrame } from "./clip.js";
 import { byId, el } from "./dom.js";
 
 /** Beyond this the service refuses the upload; said here before it travels. */
-const maxMegabytes = () => Number(byId("intake-note").dataset.maxMb);
+const maxMegabytes = (file) => Number(byId("intake-note").dataset[isClip(file) ? "maxClipMb" : "maxMb"]);
 
 export function clearMessages() {
   byId("messages").replaceChildren();
@@ -14,12 +15,13 @@ export function complain(words) {
   byId("messages").append(message);
 }
 
-/** The file as an image ready to draw, or an error whose words are for the user. */
+/** The file as an image or clip ready to draw, or an error whose words are for the user. */
 export async function load(file) {
-  if (file.size > maxMegabytes() * 1e6) {
+  if (file.size > maxMegabytes(file) * 1e6) {
     const size = (file.size / 1e6).toFixed(1);
-    throw new Error(`“${file.name}” has ${size} MB, and ${maxMegabytes()} MB is the limit. Save a smaller copy and send that.`);
+    throw new Error(`“${file.name}” has ${size} MB, and ${maxMegabytes(file)} MB is the limit. Save a smaller copy and send that.`);
   }
+  if (isClip(file)) return loadClip(file);
   if (file.type !== "" && !file.type.startsWith("image/")) throw notAnImage(file);
   const image = new Image();
   image.src = URL.createObjectURL(file);
@@ -32,9 +34,16 @@ export async function load(file) {
   return { file, image };
 }
 
+async function loadClip(file) {
+  const video = await openClip(file);
+  if (video === null) return { file, image: null, video: null };
+  const image = new Image();
+  return (await showFrame(image, video, 0)) ? { file, image, video } : { file, image: null, video: null };
+}
+
 function notAnImage(file) {
   const words = /^image\//.test(file.type) ? "is damaged, or of a kind that this browser cannot show" : "is not an image";
-  return new Error(`“${file.name}” ${words}. Choose a JPEG, PNG or WebP photo.`);
+  return new Error(`“${file.name}” ${words}. Choose a JPEG, PNG or WebP photo, or a clip.`);
 }
 
 /** Calls `take(files)` for photos chosen, dropped anywhere on the page, or pasted. */
@@ -66,6 +75,6 @@ function listenForDrops(take) {
     over(false);
     const files = [...event.dataTransfer.files];
     if (files.length > 0) take(files);
-    else complain("There was no photo in what you dropped. Drop an image file, or copy the picture and paste it here.");
+    else complain("There was no photo in what you dropped. Drop an image or a clip, or copy the picture and paste it here.");
   });
 }

@@ -31,7 +31,7 @@ async function work() {
 }
 
 function tellQueue() {
-  byId("queue-note").textContent = waiting.length === 0 ? "" : `${plural(waiting.length, "more photo waits", "more photos wait")} for an answer.`;
+  byId("queue-note").textContent = waiting.length === 0 ? "" : `${plural(waiting.length, "more file waits", "more files wait")} for an answer.`;
 }
 
 function askForKey(refused) {

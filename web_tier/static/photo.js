@@ -1,4 +1,5 @@
-import { recognise, reject, undoRejection } from "./api.js";
+import { recognise, reject, undoRejection, watchClip } from "./api.js";
+import { appearances, clipSummary, closeClip, drawAppearance, isClip, showFrame } from "./clip.js";
 import { duration, el, plural } from "./dom.js";
 import { enrol } from "./enrol.js";
 import { drawBoxes, faceItem, nameOf, thinOut } from "./faces.js";
@@ -9,9 +10,12 @@ const MAX_CARDS = 20;
 const FEW = 2;
 const cards = [];
 
-/** A photo on the page: asked about at once; the promise resolves when the answer, or why there is none, is shown. */
-export function show(list, { file, image }) {
-  const photo = { file, image, name: file.name, faceCount: 0, stop: new AbortController() };
+/**
+ * A photo or clip on the page: asked about at once; the promise resolves when the answer, or why there is none, is shown.
+ * Of a clip that this browser cannot show there is neither `image` nor `video`.
+ */
+export function show(list, { file, image, video }) {
+  const photo = { file, image, video, name: file.name, isClip: isClip(file), faceCount: 0, stop: new AbortController() };
   build(photo);
   list.prepend(photo.card);
   cards.unshift(photo);
@@ -27,23 +31,30 @@ function build(photo) {
   photo.layer = el("div", { class: "layer", "aria-hidden": "true" });
   photo.list = el("ol", { class: "faces" });
   const close = el("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}` }, "Remove");
-  const frame = el("div", { class: "frame" }, image, photo.layer);
-  frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
-  frame.style.setProperty("--natural", `${image.naturalWidth}px`);
-  new ResizeObserver(() => thinOut(photo.layer)).observe(frame);
-  image.alt = `The photo ${name}`;
+  photo.when = el("div", {});
   const side = el("div", { class: "side" }, photo.status, photo.again, photo.list);
-  photo.split = el("div", { class: "split" }, el("div", { class: "stage" }, frame), side);
-  photo.card = el("article", { class: "panel card" }, el("div", { class: "row spread" }, photo.title, close), photo.split);
+  photo.split = el("div", { class: "split" }, image && el("div", { class: "stage" }, frameOf(photo)), side);
+  photo.split.classList.toggle("bare", !image);
+  photo.card = el("article", { class: "panel card" }, el("div", { class: "row spread" }, photo.title, close), photo.split, photo.when);
   close.addEventListener("click", () => remove(photo));
   photo.again.addEventListener("click", () => ask(photo));
   for (const kind of ["pointerover", "pointerleave", "focusin", "focusout"]) photo.card.addEventListener(kind, (event) => highlight(photo, event));
 }
 
+function frameOf({ image, layer, name, isClip }) {
+  const frame = el("div", { class: "frame" }, image, layer);
+  frame.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
+  frame.style.setProperty("--natural", `${image.naturalWidth}px`);
+  new ResizeObserver(() => thinOut(layer)).observe(frame);
+  image.alt = isClip ? `A frame of the clip ${name}` : `The photo ${name}`;
+  return frame;
+}
+
 function remove(photo) {
   photo.stop.abort();
   photo.card.remove();
-  URL.revokeObjectURL(photo.image.src);
+  if (photo.image) URL.revokeObjectURL(photo.image.src);
+  if (photo.video) closeClip(photo.video);
   cards.splice(cards.indexOf(photo), 1);
 }
 
@@ -70,7 +81,9 @@ async function ask(photo) {
   const stopListening = onFleet(wait);
   wait();
   try {
-    answered(photo, await recognise(photo.file, photo.name, { signal: photo.stop.signal }));
+    const result = await (photo.isClip ? watchClip : recognise)(photo.file, photo.name, { signal: photo.stop.signal });
+    if (photo.isClip) await answeredClip(photo, result);
+    answered(photo, result);
   } catch (error) {
     if (!photo.stop.signal.aborted) say(photo, error.message, "failed");
   } finally {
@@ -90,11 +103,27 @@ function answered(photo, result) {
   const typed = [...photo.list.querySelectorAll(".face")].map((item) => item.querySelector("input")?.value);
   photo.faceCount = faces.length;
   photo.split.classList.toggle("many", faces.length > FEW);
-  drawBoxes(photo.layer, faces, photo.image.naturalWidth, photo.image.naturalHeight);
+  if (photo.image) drawBoxes(photo.layer, faces, photo.image.naturalWidth, photo.image.naturalHeight);
   const ways = { submit: (face, name, tell, options) => enrolFace(photo, face, name, tell, options), reject: (face, i) => rejectFace(photo, result.id, face, i) };
   photo.list.replaceChildren(...faces.map((face, i) => faceItem(face, i, { image: photo.image, only: faces.length === 1, ...ways })));
   keepTyped(photo, typed);
-  say(photo, summary(result), "done");
+  say(photo, photo.isClip ? clipSummary(result) : summary(result), "done");
+}
+
+async function answeredClip(photo, result) {
+  // One after the other: two frames sought at once would be one.
+  let last = Promise.resolve();
+  const look = photo.video && ((one) => (last = last.then(() => lookAt(photo, result, one))));
+  photo.when.replaceChildren(...[appearances(result, look)].filter(Boolean));
+  if (photo.video && result.video.at !== null) await showFrame(photo.image, photo.video, result.video.at);
+}
+
+// Somebody's best frame, or the first with a face again, which is the one that the list is about.
+async function lookAt(photo, result, one) {
+  if (!(await showFrame(photo.image, photo.video, one ? one.best.at : result.video.at))) return;
+  const { naturalWidth, naturalHeight } = photo.image;
+  if (one) drawAppearance(photo.layer, one, naturalWidth, naturalHeight);
+  else drawBoxes(photo.layer, result.faces, naturalWidth, naturalHeight);
 }
 
 // The list is drawn anew after an enrolment: names being typed for the other faces stay.

@@ -90,21 +90,21 @@ def connect_all(*, connections: int = CONNECTIONS) -> tuple[Clients, Lanes]:
             raise BadSettings("AWS needs a region: set AWS_DEFAULT_REGION, as AWS_DEFAULT_REGION=us-east-1")
         lock = threading.Lock()
         clients = Clients(
-            sqs=session.client("sqs", config=_config(connections)),
-            s3=session.client("s3", config=_config(connections).merge(SIGNED)),
-            signer=Later(lambda: session.client("s3", config=_config(connections).merge(REGIONAL)), lock),
-            dynamodb=session.client("dynamodb", config=_config(connections)),
-            ec2=Later(lambda: session.client("ec2", config=_config(connections, tries=EC2_TRIES)), lock),
-            autoscaling=Later(lambda: session.client("autoscaling", config=_config(connections)), lock),
+            sqs=session.client("sqs", config=config_of(connections)),
+            s3=session.client("s3", config=config_of(connections).merge(SIGNED)),
+            signer=Later(lambda: session.client("s3", config=config_of(connections).merge(REGIONAL)), lock),
+            dynamodb=session.client("dynamodb", config=config_of(connections)),
+            ec2=Later(lambda: session.client("ec2", config=config_of(connections, tries=EC2_TRIES)), lock),
+            autoscaling=Later(lambda: session.client("autoscaling", config=config_of(connections)), lock),
         )
         # A long poll is answered later than anything else.
-        receive = session.client("sqs", config=_config(connections, read_timeout=MAX_WAIT + READ_TIMEOUT))
-        return clients, Lanes(clients.sqs, receive, session.client("sqs", config=_config(connections)))
+        receive = session.client("sqs", config=config_of(connections, read_timeout=MAX_WAIT + READ_TIMEOUT))
+        return clients, Lanes(clients.sqs, receive, session.client("sqs", config=config_of(connections)))
     except BotoCoreError as e:
         raise BadSettings(f"boto3's settings cannot be used: {e}") from e
 
 
-def _config(connections: int, *, read_timeout: float = READ_TIMEOUT, tries: int = TRIES) -> Config:
+def config_of(connections: int, *, read_timeout: float = READ_TIMEOUT, tries: int = TRIES) -> Config:
     return Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=read_timeout,

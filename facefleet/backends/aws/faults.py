@@ -39,6 +39,7 @@ MEANINGS: dict[type[ServiceError], frozenset[str]] = {
         {
             "404",
             "NoSuchKey",
+            "NoSuchVersion",
             "NoSuchBucket",
             "AWS.SimpleQueueService.NonExistentQueue",
             "QueueDoesNotExist",
