@@ -45,7 +45,7 @@ $(VENV)/runs: $(VENV)/made requirements.txt constraints.txt vendor/dlib/pyprojec
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt
+$(VENV)/tests: $(VENV)/runs requirements-dev.txt pi_uploader/requirements.txt lambda_tier/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 -r requirements-dev.txt
 	@touch $@
 
