@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pybase64 as base64
 
-from facefleet import keys, wire
+from facefleet import csvline, keys, wire
 from facefleet.errors import NotFound, TooLarge
 from facefleet.model import UNKNOWN, Job, JobKind, Result
 from facefleet.ports import Blobs, Queue
@@ -26,12 +26,17 @@ ASKED = (JobKind.RECOGNISE, JobKind.VIDEO)
 
 def store(blobs: Blobs, job: Job, result: Result, image: bytes | None = None) -> Json:
     """Keeps the result by id and, of a recognition, the image as sent and the bare answer; returns what clients see."""
+    return store_whole(blobs, job, whole_of(job, result), image)
+
+
+def whole_of(job: Job, result: Result) -> Json:
+    """The result as it is kept, with what clients do not see."""
     whole = wire.result_to_json(result)
     if any(face.encoding for face in result.faces):
         whole[ENCODINGS] = [base64.b64encode_as_string(face.encoding) for face in result.faces]
     if job.blob is not None and not keys.is_claim(job.blob):
         whole[SOURCE] = job.blob
-    return store_whole(blobs, job, whole, image)
+    return whole
 
 
 def store_whole(blobs: Blobs, job: Job, whole: Json, image: bytes | None) -> Json:
@@ -88,11 +93,26 @@ def erase(blobs: Blobs, whole: Json, *, answer: str) -> None:
     blobs.delete(whole.get(SOURCE) or keys.input_image(filename))
     blobs.delete(keys.result(whole["id"]))
     blobs.delete(keys.queued(whole["id"]))
-    if found(blobs, keys.answer(filename)) in (None, answer.encode()):
+    if (lies_there := found(blobs, keys.answer(filename))) is None or _says(lies_there, answer):
         blobs.delete(keys.answer(filename))
     else:
         # Another's by now, as files may be called alike; this one's is perhaps among those before it.
         blobs.delete_older(keys.answer(filename))
+
+
+def _says(body: bytes, answer: str) -> bool:
+    """Whether this answer lies there, bare as workers write it or at the head of a function's line."""
+    try:
+        return body == answer.encode() or csvline.values_of(body.decode().rstrip("\n"))[:1] == [answer]
+    except ValueError:
+        return False
+
+
+def row(result: Json, columns: Iterable[str]) -> list[str]:
+    """The answer, and these attributes of who answers, as text: `mr_bean`, `lawyer`, `freshmen`; empty: has none."""
+    attributes = result["faces"][0]["attributes"] if result["faces"] else {}
+    values = (attributes.get(column) for column in columns)
+    return [result["answer"], *("" if value is None else str(value) for value in values)]
 
 
 def promise(blobs: Blobs, job_id: str) -> None:

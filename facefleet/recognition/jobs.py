@@ -14,6 +14,8 @@ from facefleet.wire import Json
 log = logging.getLogger(__name__)
 
 Process = Callable[[Job, bytes], Result]
+#: Keeps a job's result, and of its image what is to be kept; returns what clients see.
+Store = Callable[[Blobs, Job, Result, bytes | None], Json]
 
 
 class Jobs:
@@ -26,6 +28,7 @@ class Jobs:
         replies: Callable[[str], Queue],
         *,
         stands: Callable[[Json], bool],
+        store: Store = answers.store,
         working: Callable[[], AbstractContextManager[None]] = nullcontext,
         turned: Callable[[], object] = lambda: None,
     ) -> None:
@@ -37,6 +40,7 @@ class Jobs:
         self._blobs = blobs
         self._replies = replies
         self._stands = stands
+        self._store = store
         self._working = working
         self._turned = turned
 
@@ -71,7 +75,7 @@ class Jobs:
         result = answers.stored(self._blobs, job.id) if again else None
         if result is None:
             image = self._image(job)
-            result = answers.store(self._blobs, job, self._work(job, image, received), image)
+            result = self._store(self._blobs, job, self._work(job, image, received), image)
         return result
 
     def _work(self, job: Job, image: bytes | None, received: float) -> Result:
@@ -83,7 +87,8 @@ class Jobs:
         return replace(result, timings=Timings(queued, recognise, queued + recognise))
 
     def _image(self, job: Job) -> bytes | None:
-        return job.image if job.blob is None else answers.found(self._blobs, job.blob)
+        # Whoever has it read already says by the blob where it lies.
+        return job.image if job.image is not None or job.blob is None else answers.found(self._blobs, job.blob)
 
 
 def _image_gone(job: Job) -> Result:

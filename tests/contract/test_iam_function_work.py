@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import requests
+from awake import BLACK, RED, answered, enrol, function_of, image_of, picture
 from unit.clips import clip_of
-from woken import BLACK, KEY, RED, Context, Json, answered, asked_2, enrol, function_of, image_of, message, picture
+from woken import KEY, Context, Json, asked_2, message
 from woken import put as told_by_s3
 
 from facefleet import wire

@@ -7,10 +7,11 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from awake import enrol, taken
 from click.testing import CliRunner
 from PIL import Image
 from unit.clips import clip_of
-from woken import Json, enrol, put, records, taken
+from woken import Json, put, records
 
 from bench.emulators import AccountEmulator
 from bench.http_front import http_front

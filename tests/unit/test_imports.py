@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "facefleet.backends": {"facefleet"},
     "web_tier": {"facefleet"},
     "app_tier": {"facefleet", "facefleet.recognition"},
+    "lambda_tier": {"facefleet", "facefleet.recognition"},
     "controller": {"facefleet"},
     "facefleet.cli": {"facefleet", "facefleet.backends", "facefleet.recognition", "web_tier", "app_tier", "controller"},
     "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller"},
@@ -31,14 +32,15 @@ MAY_IMPORT = {
 }
 #: Where a tier is put together.
 ENTRY_POINTS = ("__main__.py", "wsgi.py", "handler.py")
-TIERS = ("web_tier", "app_tier", "controller")
+TIERS = ("web_tier", "app_tier", "lambda_tier", "controller")
 #: Each third-party library, and where alone it is imported.
 HOMES = {
     "PIL": (
         "facefleet.imagefile",
         *(f"facefleet.recognition.{module}" for module in ("images", "proposals", "video")),
     ),
-    "av": ("facefleet.recognition.video",),
+    "av": ("facefleet.recognition.video", "pi_uploader.encoder"),
+    "aws_lambda_powertools": ("lambda_tier",),
     "apscheduler": ("controller.leading",),
     "boto3": ("facefleet.backends.aws", "ami"),
     "botocore": ("facefleet.backends.aws", "ami"),
@@ -54,18 +56,29 @@ HOMES = {
     "gunicorn": ("facefleet.supervision", "web_tier"),
     "honcho": ("facefleet.cli.up",),
     "logging_journald": ("facefleet.journal",),
-    "matplotlib": ("facefleet.cli.figures", "facefleet.cli.record", "controller.simulation.picture"),
+    "matplotlib": (
+        "facefleet.cli.figures",
+        "facefleet.cli.loading.picture",
+        "facefleet.cli.record",
+        "controller.simulation.picture",
+    ),
     "numpy": ("facefleet.recognition", "controller.simulation", "bench"),
     "onnx": ("facefleet.recognition.convert",),
     "onnxruntime": ("facefleet.recognition.runtime",),
     "picamera2": ("pi_uploader.picamera",),
     "prometheus_client": ("controller.metrics",),
-    "pybase64": ("facefleet.answers", "facefleet.wire", "web_tier.uploads"),
+    "pybase64": (
+        "facefleet.answers",
+        "facefleet.cli.loading.entrances",
+        "facefleet.wire",
+        "lambda_tier",
+        "web_tier.uploads",
+    ),
     "requests": ("facefleet.backends.aws.machine", "facefleet.cli", "bench", "pi_uploader"),
     "rich": ("facefleet.cli", "bench"),
     "scipy": ("controller.simulation.bound",),
     "tenacity": ("pi_uploader.uploader",),
-    "urllib3": ("pi_uploader.door",),
+    "urllib3": ("pi_uploader.door", "facefleet.cli.loading.exchange"),
     "watchtower": ("facefleet.backends.aws.logs",),
     "werkzeug": ("web_tier",),
     "yaml": ("facefleet.backends.aws.account.templates",),

@@ -105,7 +105,9 @@ class S3Blobs:
         # An emulator, or a bucket whose name no certificate of a subdomain fits, is addressed by a path.
         is_plain = "." in at.bucket or not self._s3.meta.endpoint_url.endswith(AWS)
         with asking(f"signing for {loggable(key)}"):
-            url: str = (self._s3 if is_plain else self._signer).generate_presigned_url("put_object", Params=about, ExpiresIn=int(seconds))
+            url: str = (self._s3 if is_plain else self._signer).generate_presigned_url(
+                "put_object", Params=about, ExpiresIn=int(seconds)
+            )
         return Presigned(url, {"Content-Type": type, "Content-Length": str(size)})
 
     def list(self, prefix: str, *, every_version: bool = False) -> Iterator[BlobInfo]:

@@ -1,0 +1,138 @@
+"""Objects that came into a bucket: each recognised, its line stored, its message told, once."""
+
+import json
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+from facefleet import clipfile, uploads
+from facefleet.errors import BadMessage, NotFound, TooLarge, Unavailable
+from facefleet.model import Failure, Job, JobKind, Result
+from facefleet.settings import Settings
+from facefleet.wire import Json
+from lambda_tier import course, events
+from lambda_tier.events import Arrival
+from lambda_tier.outside import Outside
+from lambda_tier.telling import Teller, Told
+from lambda_tier.work import Left, Work
+
+log = logging.getLogger(__name__)
+
+
+class Arriving:
+    def __init__(self, work: Work, outside: Outside, settings: Settings, teller: Teller) -> None:
+        self._work = work
+        self._outside = outside
+        self._settings = settings
+        self._teller = teller
+        self._columns = course.columns_of(settings.columns)
+        self._store = course.store_line(self._columns)
+
+    def take(self, event: Json, left: Left) -> None:
+        """All of its records, whichever fails; raises `Unavailable` at the end where it is worth to come again.
+
+        What was done by then is not done again.
+        """
+        failed: list[Exception] = []
+        for arrival in events.arrivals(event):
+            try:
+                self._record(arrival, left)
+            except Exception as e:
+                # The others shall not wait for this one.
+                log.warning("a record is left for another time", exc_info=None if isinstance(e, Unavailable) else e)
+                failed.append(e)
+        if failed:
+            raise Unavailable(
+                f"{len(failed)} of {len(event['Records'])} records are to come again: {failed[0]}"
+            ) from failed[0]
+
+    def _record(self, arrival: Arrival | BadMessage, left: Left) -> None:
+        identity = "" if isinstance(arrival, BadMessage) else arrival.identity
+        with self._teller.record("s3", identity) as told:
+            if isinstance(arrival, BadMessage):
+                # The same again would be no better.
+                told.fails(arrival.code)
+                log.warning("a record is left out: %s", arrival)
+                return
+            told.job = arrival.job_id
+            if not self._outside.once.do(identity, lambda: self._handle(arrival, left, told)):
+                told.outcome = "done before"
+
+    def _handle(self, arrival: Arrival, left: Left, told: Told) -> None:
+        if arrival.bucket == self._settings.output_bucket:
+            # Its line would wake us again, for ever.
+            told.fails("output_bucket")
+            log.error("%s wakes this function and is where it writes: take its notification away", arrival.bucket)
+            return
+        try:
+            result = self._result(arrival, left)
+        except NotFound:
+            told.outcome = "gone"
+            return
+        if result["error"] is not None:
+            told.fails(result["error"]["code"])
+            self._bury(arrival, result["error"])
+            return
+        self._outside.responses().send(course.message(result, self._columns))
+
+    def _result(self, arrival: Arrival, left: Left) -> Json:
+        """Raises `NotFound` where the object was deleted meanwhile."""
+        most = self._settings.max_video_bytes
+        if not uploads.is_clip(arrival.filename):
+            most = self._settings.max_upload_bytes
+        try:
+            if arrival.size > most:
+                raise TooLarge(f"{arrival.size / 1e6:.1f} MB, the limit is {most / 1e6:g}: send a smaller file")
+            data = self._outside.objects.get(arrival.bucket, arrival.key, version=arrival.version, most=most)
+        except TooLarge as e:
+            job = self._job(arrival, b"")
+            return self._store(self._outside.blobs, job, Result(job.id, job.filename, error=_failure(e)), None)
+        # It may have been recognised before somebody was interrupted.
+        return self._work.done(self._job(arrival, data), self._store, left, again=not arrival.is_replayed)
+
+    def _job(self, arrival: Arrival, data: bytes) -> Job:
+        return Job(
+            id=arrival.job_id,
+            kind=JobKind.VIDEO if clipfile.is_clip(data) or uploads.is_clip(arrival.filename) else JobKind.RECOGNISE,
+            filename=arrival.filename,
+            submitted_at=time.time(),
+            image=data,
+            blob=self._outside.objects.blob(arrival.bucket, arrival.key),
+        )
+
+    def _bury(self, arrival: Arrival, error: Json) -> None:
+        if self._outside.dead is not None:
+            self._outside.dead().send(dead_letter(arrival, error))
+
+
+def _failure(error: TooLarge) -> Failure:
+    return Failure(error.code, error.detail)
+
+
+def dead_letter(arrival: Arrival, error: Json) -> str:
+    """In the form of Lambda's own, so that whoever reads dead letters reads both: what came, and what is wrong with it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
+    told: dict[str, Any] = {
+        "key": quote_plus(arrival.key),
+        "size": max(arrival.size, 0),
+        "sequencer": arrival.sequencer + events.REPLAYED,
+    }
+    if arrival.version is not None:
+        told["versionId"] = arrival.version
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": f"{events.CREATED}Put",
+        "s3": {"bucket": {"name": arrival.bucket}, "object": told},
+    }
+    body = {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "requestContext": {"condition": "Unreadable", "job": arrival.job_id},
+        "requestPayload": {"Records": [record]},
+        "responsePayload": {"errorType": error["code"], "errorMessage": error["detail"]},
+    }
+    return json.dumps(body)

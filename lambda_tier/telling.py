@@ -1,0 +1,73 @@
+"""What the function tells: a line of JSON for each record, and its metrics. Ids only: a log outlives an erasure."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics import MetricUnit
+
+from facefleet.entry import quieten
+from facefleet.errors import ServiceError
+from lambda_tier.tracing import trace
+
+SERVICE = "facefleet"
+#: Not one of our modules' loggers, whose lines would be told here, too.
+LOGGER = "facefleet-function"
+
+
+@dataclass
+class Told:
+    """What is known of a record by its end."""
+
+    job: str = ""
+    outcome: str = "done"
+    failed: bool = False
+
+    def fails(self, code: str) -> None:
+        self.outcome, self.failed = code, True
+
+
+class Teller:
+    def __init__(self, *, level: str) -> None:
+        self._logger = Logger(service=LOGGER, level=level)
+        self._metrics = Metrics(namespace=SERVICE, service=SERVICE)
+        self._is_cold = True
+
+    @contextmanager
+    def invocation(self, request_id: str) -> Iterator[None]:
+        """One call of the function; its metrics go out at the end."""
+        self._logger.append_keys(invocation=request_id)
+        self._metrics.add_metric("ColdStart", MetricUnit.Count, int(self._is_cold))
+        self._is_cold = False
+        try:
+            yield
+        finally:
+            self._metrics.flush_metrics()
+
+    @contextmanager
+    def record(self, event: str, record: str, *, job: str = "") -> Iterator[Told]:
+        """One piece of work; an error that leaves it counts as a failure, and is raised on."""
+        told, began, at = Told(job), time.perf_counter(), time.time()
+        try:
+            yield told
+        except Exception as e:
+            told.fails(e.code if isinstance(e, ServiceError) else "internal_error")
+            raise
+        finally:
+            seconds = time.perf_counter() - began
+            line = {"event": event, "record": record, "job": told.job, "outcome": told.outcome}
+            self._logger.info("record", extra=line | {"seconds": round(seconds, 3)})
+            self._metrics.add_metric("Records", MetricUnit.Count, 1)
+            self._metrics.add_metric("Failures", MetricUnit.Count, int(told.failed))
+            trace("record", at, at + seconds, line, failed=told.failed)
+
+
+def tell_as_json() -> None:
+    """Has what our modules and libraries log, which goes out by the runtime's own handler, be JSON, too."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(LambdaPowertoolsFormatter(service=SERVICE))
+    quieten()
