@@ -4,6 +4,7 @@ examples:
   python -m pi_uploader --url http://laptop:8000                 each press, or Enter, takes a photo
   python -m pi_uploader --camera folder:photos --url …           photos of a folder in place of a camera
   python -m pi_uploader live                                     a frame every half second, for five minutes
+  python -m pi_uploader video                                    the same, and clips of half a second, without a gap
   python -m pi_uploader enrol "Mary Smith" -n 20                 enrols 20 photos of whoever stands there
   python -m pi_uploader --check                                  says what is wrong, and what to do about it
 """
@@ -31,15 +32,16 @@ from pi_uploader.lights import Lights
 from pi_uploader.live import Ending, Session, watch
 from pi_uploader.pins import NoPins, open_pins
 from pi_uploader.presses import Event, Events, answer_presses, ask_for_poweroff, tell
-from pi_uploader.settings import BadSettings, Settings, load
+from pi_uploader.settings import CHOICES, BadSettings, Settings, load
 from pi_uploader.spool import Item, SpoolBusy
+from pi_uploader.video import Filming, film
 
 #: What stays wrong however often it is started: EX_CONFIG of sysexits.h, as the service's own units have it.
 EXIT_UNUSABLE = 78
 #: What a live session leaves.
 SEEN = "seen.csv"
 #: Options that are settings.
-OPTIONS = ("url", "camera", "data", "seconds", "interval")
+OPTIONS = ("url", "camera", "data", "seconds", "interval", "record", "segment_seconds", "clip")
 
 
 def main() -> None:
@@ -78,11 +80,13 @@ def parser() -> argparse.ArgumentParser:
     common = common_options()
     modes = parser.add_subparsers(dest="mode", metavar="MODE")
     modes.add_parser("button", help="each press takes a photo (the default)", parents=[common])
-    live = modes.add_parser("live", help="a frame every so many seconds", parents=[common])
-    live.add_argument("--seconds", type=float, help="how long; 300 unless the settings say otherwise")
-    live.add_argument("--interval", type=float, help="from frame to frame; 0.5 unless the settings say otherwise")
-    live.add_argument(
-        "--csv", type=Path, metavar="FILE", help=f"who was seen when, made anew; default: {SEEN}, with all other data"
+    session = session_options()
+    modes.add_parser("live", help="a frame every so many seconds", parents=[common, session])
+    video = modes.add_parser("video", help="clips on end, and frames of the same recording", parents=[common, session])
+    video.add_argument("--record", choices=CHOICES["record"], help="clips, frames, or both")
+    video.add_argument("--clip", choices=CHOICES["clip"], help="form of a clip")
+    video.add_argument(
+        "--segment", type=float, dest="segment_seconds", help="seconds of a clip; 0.5 unless the settings say otherwise"
     )
     enrol = modes.add_parser("enrol", help="enrols photos of the person in front of the camera", parents=[common])
     enrol.add_argument("name", metavar="NAME", help="of the person, as it is to be told")
@@ -100,28 +104,42 @@ def common_options() -> argparse.ArgumentParser:
     return common
 
 
+def session_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--seconds", type=float, help="how long; 300 unless the settings say otherwise")
+    options.add_argument("--interval", type=float, help="from frame to frame; 0.5 unless the settings say otherwise")
+    options.add_argument(
+        "--csv", type=Path, metavar="FILE", help=f"who was seen when, made anew; default: {SEEN}, with all other data"
+    )
+    return options
+
+
 def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.check:
         return check(settings, say, as_json=options.json)
     if not open_pins():
         say("no GPIO here: Enter is the button, and answers are told in words alone")
-    if options.mode == "live":
-        return live_mode(settings, options.csv or settings.folder / SEEN)
+    if options.mode == "video" and settings.record != "frames":
+        return session_mode(settings, Filming(), film, options.csv, records=True)
+    if options.mode in ("live", "video"):
+        return session_mode(settings, Session(), watch, options.csv, records=False)
     if options.mode == "enrol":
         return enrol_mode(settings, options.name, options.photos)
     return press_mode(settings)
 
 
-def live_mode(settings: Settings, csv: Path) -> int:
-    session, ending, lights = Session(), Ending(), Lights(settings)
+def session_mode(
+    settings: Settings, session: Session, run: Callable[..., None], csv: Path | None, *, records: bool
+) -> int:
+    ending, lights = Ending(), Lights(settings)
     on_signals(stop=ending.ask, asks=2)
 
     def answered(item: Item, answer: Answer, latency: float | None) -> None:
         session.answered(item, answer, latency)
         tell(say, item, answer, latency)
 
-    with opened(settings, lights, say, answered, uploads=settings.uploads) as client:
-        watch(client, session, ending, csv=csv)
+    with opened(settings, lights, say, answered, uploads=settings.uploads, records=records) as client:
+        run(client, session, ending, csv=csv or settings.folder / SEEN)
     lights.close()
     return 0
 

@@ -21,7 +21,8 @@ class Outcome(StrEnum):
 class Answer:
     """`people`: names, the largest face first, `unknown` among them. `code`: why a capture was refused.
 
-    `round_trip`: seconds of the request that brought it; `tries`: how often it was asked for, perhaps.
+    `at`: seconds into a clip, where they were seen; `round_trip`: seconds of the request that brought it; `tries`: how
+    often it was asked for, perhaps.
     """
 
     outcome: Outcome
@@ -29,19 +30,21 @@ class Answer:
     people: tuple[str, ...] = ()
     job_id: str = ""
     code: str = ""
+    at: float = 0.0
     round_trip: float = 0.0
     tries: int = 1
 
 
 def answer_of(result: dict[str, Any], round_trip: float) -> Answer:
-    """Out of a result of `/v1/recognitions`. Raises `LookupError`, `TypeError` or `ValueError` for what is none."""
+    """Out of a result, of a photo or a clip. Raises `LookupError`, `TypeError` or `ValueError` for what is none."""
     job_id, answer = str(result["id"]), result["answer"]
     if not isinstance(answer, str):
         raise TypeError("an answer is a word")
     people = tuple(str(face["name"] or face["person"] or UNKNOWN) for face in result["faces"])
     outcome = Outcome.UNKNOWN if answer == UNKNOWN else Outcome.KNOWN
     words = ", ".join(_face_in_words(face) for face in result["faces"]) or "unknown (no face)"
-    return Answer(outcome, words, people, job_id, round_trip=round_trip)
+    at = float((result.get("video") or {}).get("at") or 0.0)
+    return Answer(outcome, words, people, job_id, at=at, round_trip=round_trip)
 
 
 def _face_in_words(face: dict[str, Any]) -> str:

@@ -1,14 +1,12 @@
-"""Cameras, of three kinds, that all do one thing: give a photo taken now."""
+"""Cameras, of three kinds, that all give a photo taken now, and record clips meanwhile."""
 
-import logging
 import sys
-from collections import deque
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from pi_uploader.recording import Clip
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 FORMS = "auto, picamera2, usb, usb:1 (or usb:/dev/video1), or folder:PATH"
 #: What gives a camera to somebody who has none.
 WAYS = (
@@ -34,8 +32,12 @@ class CameraFailed(CameraError, OSError):
     """The camera is there and gave no photo: close it, and open it anew at the next press."""
 
 
+class NoEncoder(CameraError, LookupError):
+    """Photos can be taken here, and no clips: install what encodes them."""
+
+
 class Camera(Protocol):
-    """For one thread at a time."""
+    """For one thread at a time; while it records, clips for a second one."""
 
     def still(self) -> bytes:
         """A photo that was taken after this was called, as a JPEG or PNG.
@@ -43,60 +45,20 @@ class Camera(Protocol):
         Raises `CameraFailed` within seconds, or `NoCamera`; never waits for ever.
         """
 
+    def record(self, seconds: float, form: str) -> None:
+        """From now on it records clips of so many seconds each, in the form h264 or mp4, without a gap between two.
+
+        Raises `NoEncoder`, `NoCamera` where a folder has none, and `CameraFailed`.
+        """
+
+    def clip(self, timeout: float) -> "Clip | None":
+        """The next clip that is whole; None if there is none in time. Raises `CameraFailed` and `NoCamera`."""
+
+    def end(self) -> None:
+        """It records no more; `clip` gives what is left, the last one shorter. Again is harmless."""
+
     def close(self) -> None:
         """Gives the camera back for others to open; again is harmless."""
-
-
-class FolderCamera:
-    """The photos of a folder by name, over and over, as they are: a camera for tests and for desktops without one.
-
-    Each round looks anew at what is in the folder. A photo that is gone by its turn, or cannot be read, is passed over.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._round = deque(photos_of(folder))
-        self._closed = False
-
-    def still(self) -> bytes:
-        if self._closed:
-            raise CameraFailed(f"the camera of {self._folder} is closed: open it again")
-        if photo := self._next():
-            return photo
-        self._round.extend(photos_of(self._folder))
-        if photo := self._next():
-            return photo
-        raise CameraFailed(f"no photo in {self._folder} can be read: put one there that can")
-
-    def close(self) -> None:
-        self._closed = True
-
-    def _next(self) -> bytes | None:
-        while self._round:
-            photo = self._round.popleft()
-            try:
-                if image := photo.read_bytes():
-                    return image
-                log.warning("%s is empty: move it away", photo)
-            except FileNotFoundError:
-                continue
-            except OSError as e:
-                # Not raised: who then opens the camera anew has the first photo again, and never one behind this.
-                log.warning("%s cannot be read (%s): let this user read it, or move it away", photo, e.strerror)
-        return None
-
-
-def photos_of(folder: Path) -> list[Path]:
-    """The photos in a folder by name, without those that are hidden; at least one, or `NoCamera`."""
-    try:
-        photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    except OSError as e:
-        raise NoCamera(
-            f"{folder} is no folder that can be read ({e.strerror}): name another, `--camera folder:PATH`"
-        ) from e
-    if not photos:
-        raise NoCamera(f"there are no photos in {folder}: put a .jpg or .png there")
-    return photos
 
 
 def open_camera(spec: str, size: tuple[int, int]) -> Camera:
@@ -112,7 +74,7 @@ def open_camera(spec: str, size: tuple[int, int]) -> Camera:
     if spec == "usb" or (kind == "usb" and rest):
         return _usb(rest, size)
     if kind == "folder" and rest:
-        return FolderCamera(Path(rest).expanduser())
+        return _folder(Path(rest).expanduser())
     raise BadCamera(f"there is no camera {spec!r}: name {FORMS}")
 
 
@@ -127,7 +89,7 @@ def _first_found(size: tuple[int, int]) -> Camera:
         raise NoCamera(f"no camera was found. Ribbon cable: {ribbon}. USB: {e}. What helps: {WAYS}") from e
 
 
-# The two are imported when they are asked for: without them the client is small enough for the smallest Pi.
+# They are imported when they are asked for: without them the client is small enough for the smallest Pi.
 def _ribbon(size: tuple[int, int]) -> Camera:
     if sys.platform != "linux":
         raise NoCamera("picamera2 is for a Raspberry Pi: name another camera here")
@@ -140,3 +102,9 @@ def _usb(device: str, size: tuple[int, int]) -> Camera:
     from pi_uploader.usb import open_usb
 
     return open_usb(device, size)
+
+
+def _folder(path: Path) -> Camera:
+    from pi_uploader.folder import FolderCamera
+
+    return FolderCamera(path)

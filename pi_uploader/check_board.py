@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import gpiozero
 
-from pi_uploader.camera import CameraError, open_camera
+from pi_uploader.camera import Camera, CameraError, NoCamera, NoEncoder, open_camera
 from pi_uploader.findings import Finding
 from pi_uploader.pins import BUSY, NoPins, open_pins, unusable
 from pi_uploader.settings import Settings
@@ -19,6 +19,8 @@ PRESS_WITHIN, RELEASE_WITHIN = 10.0, 1.0
 LIT, HEARD = 1.0, 0.3
 #: A photo from an opened camera takes longer than this only if something is wrong.
 SLOW_PHOTO = 3.0
+#: Nor does a first clip, beyond its own length.
+SLOW_CLIP = 6.0
 IMAGES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG"}
 
 
@@ -95,7 +97,7 @@ def _try_out(kind: type[gpiozero.DigitalOutputDevice], name: str, pin: int, seco
 
 
 def camera(settings: Settings) -> Iterator[Finding]:
-    """Takes a photo, which is nowhere kept."""
+    """Takes a photo and a clip, which are nowhere kept."""
     started = time.monotonic()
     try:
         camera = open_camera(settings.camera, (settings.width, settings.height))
@@ -105,6 +107,7 @@ def camera(settings: Settings) -> Iterator[Finding]:
     opened = time.monotonic()
     try:
         yield photo(camera.still(), settings.camera, opened - started, time.monotonic() - opened)
+        yield video(camera, settings)
     except CameraError as e:
         yield Finding("camera", False, f"{settings.camera} gives no photo", str(e))
     finally:
@@ -120,3 +123,21 @@ def photo(image: bytes, spec: str, opening: float, taking: float) -> Finding:
     slow = "a press takes so long: is the machine busy, or width and height more than it can?"
     told = f"{spec}: a {kind} of {len(image):,} bytes in {taking:.2f} s, after {opening:.2f} s to open"
     return Finding("camera", True, told, slow if taking > SLOW_PHOTO else "")
+
+
+def video(camera: Camera, settings: Settings) -> Finding:
+    """Whether it records; where it cannot, all but video mode works."""
+    try:
+        camera.record(settings.segment_seconds, settings.clip)
+        clip = camera.clip(settings.segment_seconds + SLOW_CLIP)
+    except NoEncoder as e:
+        return Finding("video", True, "no clips can be taken here, photos can", str(e))
+    except NoCamera as e:
+        return Finding("video", True, f"photos alone: {e}")
+    except CameraError as e:
+        return Finding("video", False, f"{settings.camera} gives no clip", str(e))
+    if clip is None:
+        words = "is the machine busy, or width and height more than it can encode?"
+        return Finding("video", False, f"{settings.camera} gives no clip within {SLOW_CLIP:.0f} s", words)
+    took = f"{clip.ended - clip.began:.2f} s"
+    return Finding("video", True, f"{settings.camera}: a clip of {took} and {len(clip.data):,} bytes")

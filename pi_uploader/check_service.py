@@ -1,6 +1,5 @@
 """The service and its clock, as a check-up finds them. No photo goes there."""
 
-import ipaddress
 import socket
 import time
 from collections.abc import Iterator
@@ -10,13 +9,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from pi_uploader.door import Away, Door, Reply, why
+from pi_uploader.addresses import in_the_clear, is_here, origin
+from pi_uploader.door import Away, Door, Refused, Reply, why
+from pi_uploader.errands import wanted
 from pi_uploader.findings import Finding
 from pi_uploader.settings import BadSettings, Settings
 
 #: Seconds that two clocks may differ. The service tells its own in whole seconds.
 SAME_TIME = 5.0
 OTHER = "is the port right? A login page of a guest Wi-Fi answers for everybody: log in there"
+#: A result that nobody has; to look for it needs the scope `recognise`, whichever entrance this is.
+NOBODYS = f"/v1/recognitions/{32 * '0'}"
 CLEAR = "key and faces travel in the clear, for all on the way to read: outside of a network of your own use https"
 #: What to do about what `/readyz` names.
 READY = {
@@ -50,7 +53,9 @@ def _asked(door: Door, settings: Settings) -> Iterator[Finding]:
         return
     try:
         yield readiness(door.ask("GET", "/readyz"))
-        yield key(door.ask("GET", "/v1/fleet"), settings)
+        yield key(door.ask("GET", NOBODYS), settings)
+        if settings.upload == "presigned":
+            yield uploads(door)
     except Away as e:
         yield Finding("ready", False, str(e), "it has answered just before: check again")
 
@@ -89,6 +94,8 @@ def health(reply: Reply, url: str, round_trip: float) -> Finding:
 def readiness(reply: Reply) -> Finding:
     """What the answer to `/readyz` says."""
     failing = _told(reply).get("failing")
+    if reply.status == HTTPStatus.NOT_FOUND:
+        return Finding("ready", True, "it does not say: a function is ready once it is asked")
     if not isinstance(failing, list):
         return Finding("ready", False, f"whether it is ready it does not say ({reply.status})", OTHER)
     if failing:
@@ -109,10 +116,24 @@ def key(reply: Reply, settings: Settings) -> Finding:
     if reply.status == HTTPStatus.FORBIDDEN:
         words = "give it the scope on the service: FACEFLEET_API_KEYS=KEY:recognise+enrol"
         return Finding("key", False, f"our key may not recognise ({detail})", words)
-    if reply.status != HTTPStatus.OK:
+    if reply.status != HTTPStatus.NOT_FOUND or _told(reply).get("code") != "not_found":
         return Finding("key", False, f"whether our key is taken it does not say ({detail})", "check again in a while")
     told = "our key is taken, and may recognise" if settings.api_key else "none is set, and none is asked for"
     return Finding("key", True, told, CLEAR if settings.api_key and in_the_clear(settings.url) else "")
+
+
+def uploads(door: Door) -> Finding:
+    """Whether captures may go right into the service's bucket. It gives a URL, to which nothing is put."""
+    try:
+        upload = wanted(door, "check.jpg", b"0")
+        door.ask_elsewhere("GET", upload.url)
+    except Refused as e:
+        return Finding("uploads", False, f"{door.url} signs no URL for captures", str(e))
+    except Away as e:
+        return Finding(
+            "uploads", False, str(e), "see the settings url and upload, and what the service says in its log"
+        )
+    return Finding("uploads", True, f"captures go to {origin(upload.url)}, by URLs that the service signs")
 
 
 def clock(date: str | None, now: float) -> Finding:
@@ -128,19 +149,6 @@ def clock(date: str | None, now: float) -> Finding:
         " none of its own; until then times in answers are wrong, and https may fail"
     )
     return Finding("clock", False, f"{_span(abs(off))} {'ahead of' if off > 0 else 'behind'} the service's", words)
-
-
-def in_the_clear(url: str) -> bool:
-    """Whether others than this machine may read along."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and not is_here(parts.hostname or "")
-
-
-def is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _told(reply: Reply) -> dict[str, Any]:

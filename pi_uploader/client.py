@@ -11,6 +11,8 @@ from pi_uploader.camera import Camera, CameraError, open_camera
 from pi_uploader.door import Away, Door
 from pi_uploader.journal import Journal
 from pi_uploader.lights import Lights
+from pi_uploader.recording import Clip
+from pi_uploader.service import Service
 from pi_uploader.settings import Settings
 from pi_uploader.spool import Item, Spool, SpoolFull, waits
 from pi_uploader.uploader import Heard, Uploader
@@ -30,8 +32,11 @@ Say = Callable[[str], None]
 class Client:
     """Takes captures; answers come to `answered`, from other threads. Made by `opened`."""
 
-    def __init__(self, settings: Settings, lights: Lights, say: Say, answered: Answered, *, uploads: int) -> None:
+    def __init__(
+        self, settings: Settings, lights: Lights, say: Say, answered: Answered, *, uploads: int, records: bool = False
+    ) -> None:
         self.settings = settings
+        self._records = records
         self.door = Door(settings)
         self.lights = lights
         self.say = say
@@ -39,17 +44,27 @@ class Client:
         self._journal = Journal(settings.folder / ANSWERS, keep_days=settings.keep_days)
         self._answered = answered
         self._camera: Camera | None = None
+        self._opening = threading.Lock()
         self._captures = False
         self._away: str | None = None
         self._telling = threading.Lock()
         heard = Heard(answered=self._hear, away=self._hear_away)
-        self.uploader = Uploader(self.spool, self.door, self._journal, heard, uploads=uploads)
+        service = Service(self.door, presigned=settings.upload == "presigned")
+        self.uploader = Uploader(self.spool, service, self._journal, heard, uploads=uploads)
 
     def open_camera(self) -> Camera:
-        """The camera, opened if it is not. Raises `CameraError`."""
-        if self._camera is None:
-            self._camera = open_camera(self.settings.camera, (self.settings.width, self.settings.height))
-        return self._camera
+        """The camera, opened if it is not, and recording if this client records. Raises `CameraError`."""
+        with self._opening:
+            if self._camera is None:
+                camera = open_camera(self.settings.camera, (self.settings.width, self.settings.height))
+                try:
+                    if self._records:
+                        camera.record(self.settings.segment_seconds, self.settings.clip)
+                except CameraError:
+                    camera.close()
+                    raise
+                self._camera = camera
+            return self._camera
 
     def capture(self, label: str = "photo") -> Item:
         """A new capture, safe in the spool, on its way. Raises `CameraError` and `SpoolFull`."""
@@ -58,18 +73,25 @@ class Client:
             image = self.open_camera().still()
             return self.spool.put(image, taken_at=time.time(), since=time.monotonic(), label=label)
         except (CameraError, SpoolFull) as e:
-            if isinstance(e, CameraError):
-                # It may have been unplugged: whoever asks next opens it anew.
+            if isinstance(e, CameraError) and not self._records:
+                # It may have been unplugged: whoever asks next opens it anew. Of a recording, there may be clips yet.
                 self.close_camera()
             self.lights.answered(Outcome.REFUSED)
             raise
         finally:
             self._work(captures=False)
 
+    def keep(self, clip: Clip, label: str) -> Item:
+        """A clip of the camera's, safe in the spool, on its way. Raises `SpoolFull`."""
+        item = self.spool.put(clip.data, taken_at=clip.taken_at, since=clip.ended, label=label)
+        self._work()
+        return item
+
     def close_camera(self) -> None:
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            camera.close()
+        with self._opening:
+            camera, self._camera = self._camera, None
+            if camera is not None:
+                camera.close()
 
     def settle(self) -> None:
         """What an earlier process had its answer to, and could not delete any more, goes."""
@@ -110,10 +132,15 @@ class Client:
 
 
 @contextmanager
-def opened(settings: Settings, lights: Lights, say: Say, answered: Answered, *, uploads: int) -> Iterator[Client]:
-    """A client at work. Raises `SpoolBusy`, and `OSError` where its folder cannot be used."""
+def opened(
+    settings: Settings, lights: Lights, say: Say, answered: Answered, *, uploads: int, records: bool = False
+) -> Iterator[Client]:
+    """A client at work; `records`: its camera does while it is open.
+
+    Raises `SpoolBusy`, and `OSError` where its folder cannot be used.
+    """
     with ExitStack() as closing:
-        client = Client(settings, lights, say, answered, uploads=uploads)
+        client = Client(settings, lights, say, answered, uploads=uploads, records=records)
         closing.enter_context(client.spool)
         # What is tidied away can settle nothing any more.
         client.settle()

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
+from pi_uploader.addresses import may_take, origin, without_login
 from pi_uploader.settings import BadSettings, Settings
 
 #: Seconds to connect, and to wait for the next bytes: above the service's own limit of 60.
@@ -81,9 +81,6 @@ class Door:
 
     def post(self, path: str, *, final: frozenset[int] = FINAL, **body: Any) -> Any:
         """The JSON of a 200 or 201. Raises `Refused`, for a status in `final`, and `Away`."""
-        if isinstance(data := body.get("data"), bytes):
-            # Of bytes, all would have to go in the seconds for connecting: sockets count from the first to the last.
-            body["data"] = BytesIO(data)
         reply = self.ask("POST", path, **body)
         if reply.status in (HTTPStatus.OK, HTTPStatus.CREATED) and reply.body is not None:
             return reply.body
@@ -91,36 +88,54 @@ class Door:
 
     def ask(self, method: str, path: str, **body: Any) -> Reply:
         """Whatever it answers. Raises `Away` if nothing whole comes."""
-        try:
-            # No redirects: the key would go along, and a photo would not.
-            # The authority with each request: else a bundle that the environment names would go before it.
-            with self._session().request(
-                method,
-                self._url + path,
-                timeout=TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-                verify=self._verify,
-                **body,
-            ) as response:
-                return Reply(response.status_code, _json(response), response.headers)
-        except (requests.RequestException, HTTPError, OSError) as e:
-            raise Away(f"{self.url} cannot be reached ({why(e)}): {_what_helps(e)}") from e
+        session = self._session("own")
+        if self._key:
+            session.headers["x-api-key"] = self._key
+        # The authority with each request: else a bundle that the environment names would go before it.
+        return _asked(session, method, self._url + path, self.url, verify=self._verify, **body)
 
-    def _session(self) -> requests.Session:
-        if not hasattr(self._own, "session"):
-            self._own.session = requests.Session()
-            if self._key:
-                self._own.session.headers["x-api-key"] = self._key
-        session: requests.Session = self._own.session
+    def ask_elsewhere(self, method: str, url: str, **body: Any) -> Reply:
+        """Whatever a place answers that the service named; our key stays here.
+
+        Raises `Away` if nothing whole comes, or others might read along.
+        An authority of our own is for the service; a place on another host has a certificate for everybody.
+        """
+        if not may_take(url, self._url):
+            raise Away(f"{self.url} sends captures where others may read along: it has to name an https address")
+        session, where = self._session("elsewhere"), origin(url)
+        # Nor with a login of ours that `.netrc` has for that host: whoever signs a URL wants no other.
+        session.auth = _as_it_is
+        return _asked(session, method, url, where, verify=self._verify if where == origin(self._url) else True, **body)
+
+    def _session(self, name: str) -> requests.Session:
+        """This thread's."""
+        if not hasattr(self._own, name):
+            setattr(self._own, name, requests.Session())
+        session: requests.Session = getattr(self._own, name)
         return session
+
+
+def _asked(session: requests.Session, method: str, url: str, name: str, **more: Any) -> Reply:
+    if isinstance(data := more.get("data"), bytes):
+        # Of bytes, all would have to go in the seconds for connecting: sockets count from the first to the last.
+        more["data"] = BytesIO(data)
+    try:
+        # No redirects: the key would go along, and a photo would not.
+        with session.request(method, url, timeout=TIMEOUT, allow_redirects=False, stream=True, **more) as response:
+            return Reply(response.status_code, _json(response), response.headers)
+    except (requests.RequestException, HTTPError, OSError) as e:
+        raise Away(f"{name} cannot be reached ({why(e)}): {_what_helps(e)}") from e
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def failure(reply: Reply, url: str, final: frozenset[int] = FINAL) -> Away | Refused:
     """What an answer means that is not the one hoped for."""
-    told = reply.body if isinstance(reply.body, dict) else {}
-    code, detail = str(told.get("code", "")), _told(told.get("detail", ""))
-    is_ours = bool(code) and told.get("type") == PROBLEM + code
+    body = reply.body if isinstance(reply.body, dict) else {}
+    code, detail = str(body.get("code", "")), told(body.get("detail", ""))
+    is_ours = bool(code) and body.get("type") == PROBLEM + code
     of_one = reply.status in OF_ONE
     if is_ours and reply.status in final and code not in PASSING:
         return Refused(detail, code)
@@ -136,12 +151,6 @@ def failure(reply: Reply, url: str, final: frozenset[int] = FINAL) -> Away | Ref
 def strange(url: str, status: int) -> str:
     """What to say of an answer that the service does not give."""
     return f"{url} gave no answer of facefleet's ({status}): is another service there, or a login page?"
-
-
-def without_login(url: str) -> str:
-    """As everybody may read it: `systemctl status` shows it to all."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def retry_after(reply: Reply) -> float | None:
@@ -169,7 +178,7 @@ def _what_helps(error: BaseException) -> str:
     return "is it running, and is the network there?"
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
     """As much as goes into a line, and nothing that a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in str(value)[:MAX_WORDS])
 

@@ -44,13 +44,14 @@ what_for() {
     python3-lgpio) echo "button and LEDs" ;;
     python3-picamera2) echo "the Pi's own camera; for one on USB: --usb-camera" ;;
     python3-opencv) echo "a camera on USB" ;;
+    python3-av) echo "clips of a camera on USB" ;;
   esac
 }
 
 fetch_packages() {
   command -v apt-get >/dev/null || return 0
   missing=
-  for package in python3-venv python3-lgpio python3-picamera2 ${usb:+python3-opencv}; do
+  for package in python3-venv python3-lgpio python3-picamera2 ${usb:+python3-opencv python3-av}; do
     has=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) || has=
     [ "$has" = installed ] || missing="$missing $package"
   done

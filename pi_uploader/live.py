@@ -1,7 +1,7 @@
 """Live mode: a frame every so many seconds, uploads running beside; in the end who was seen when."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -71,7 +71,7 @@ class Session:
     def answered(self, item: Item, answer: Answer, latency: float | None) -> None:
         """One that an earlier process took is not of this session."""
         if latency is not None:
-            self.seen.append((item.taken_at, answer.people))
+            self.seen.append((item.taken_at + answer.at, answer.people))
             self.latencies.append(latency)
 
 
@@ -80,17 +80,26 @@ def watch(client: Client, session: Session, ending: Ending, *, csv: Path) -> Non
     interval = client.settings.interval
     session.planned = frames_in(client.settings)
     client.open_camera()
-    for number in due(session.planned, interval, ending.stop):
+    take_frames(client, session, ending)
+    # Whoever asks from here on will not wait.
+    ending.stop.set()
+    await_answers(client, ending.now)
+    conclude(client, session, summary(session, interval, lost=client.spool.lost), csv)
+
+
+def take_frames(client: Client, session: Session, ending: Ending) -> None:
+    for number in due(session.planned, client.settings.interval, ending.stop):
         try:
             session.taken.append(client.capture(f"{FRAME}-{number}").since or 0.0)
         except (CameraError, SpoolFull) as e:
             client.say(f"no frame {number}: {e}")
-    # Whoever asks from here on will not wait.
-    ending.stop.set()
-    await_answers(client, ending.now)
+
+
+def conclude(client: Client, session: Session, lines: Iterable[str], csv: Path) -> None:
+    """Tells these lines and who was seen when, and writes that to the file."""
     found = sightings(list(session.seen))
     write_csv(csv, found)
-    for line in (*summary(session, interval, lost=client.spool.lost), *map(in_words, found)):
+    for line in (*lines, *map(in_words, found)):
         client.say(line)
     client.say(f"who was seen when: {csv}")
 
@@ -128,7 +137,7 @@ def await_answers(client: Client, now: Wish) -> None:
 
 def summary(session: Session, interval: float, *, lost: int) -> Iterator[str]:
     yield (
-        f"{len(session.taken)} of {session.planned} frames taken, {len(session.seen)} answered, "
+        f"{len(session.taken)} of {session.planned} frames taken, {len(session.latencies)} answered, "
         f"{lost} lost for want of room"
     )
     if times := p50_p95(session.latencies):

@@ -1,13 +1,16 @@
 """The camera on a Pi's ribbon cable, through picamera2, which `apt` brings together with libcamera.
 
 It has to be 0.3.27 or newer: by its source time-outs came until 0.3.22, a JPEG from YUV with 0.3.27. Read up to 0.3.38.
+Up to the Pi 4 it encodes clips with the Pi's own H.264, on a Pi 5 with x264.
 """
 
 import io
 import logging
+import time
 from typing import Any
 
 from pi_uploader.camera import CameraFailed, NoCamera
+from pi_uploader.recording import Clip, Reel
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +19,10 @@ PATIENCE = 5.0
 #: Microseconds from frame to frame while nobody presses. Exposure and focus have to follow the light all the time, or
 #: the first photo is a bad one; a third of the usual frames does that, at a third of the work for a small Pi.
 FRAME_MICROSECONDS = 100_000
+#: Of a recording; half a second has ten of them.
+FRAMES_PER_SECOND = 20
+#: The encoder holds some frames while others are filled, and one is made a photo.
+RECORDING_BUFFERS = 6
 QUALITY = 92
 UPGRADE = "bring the Pi up to date, `sudo apt update && sudo apt full-upgrade`, and restart it"
 #: Frames after which exposure and colours are found.
@@ -34,6 +41,8 @@ class Picamera:
     def __init__(self, size: tuple[int, int]) -> None:
         library = _library()
         number = ribbon_camera(library.global_camera_info())
+        self._size, self._records = size, False
+        self._reel: Reel | None = None
         try:
             self._camera = library(number)
         except (RuntimeError, IndexError) as e:
@@ -48,8 +57,7 @@ class Picamera:
             raise CameraFailed(f"the camera does not start ({e}): check its cable, and width and height") from e
 
     def still(self) -> bytes:
-        if self._camera is None:
-            raise CameraFailed("the camera is closed: open it again")
+        self._check()
         photo = io.BytesIO()
         request = self._fresh()
         try:
@@ -60,14 +68,67 @@ class Picamera:
             request.release()
         return photo.getvalue()
 
+    def record(self, seconds: float, form: str) -> None:
+        self._check()
+        self._reel = reel = Reel(seconds, form)
+        try:
+            self._start_recording(seconds, reel)
+        except Exception as e:  # the libraries' own, of several kinds
+            raise CameraFailed(
+                f"the camera does not record ({e}): have a smaller width and height, or {UPGRADE}"
+            ) from e
+
+    def clip(self, timeout: float) -> Clip | None:
+        self._check()
+        return None if self._reel is None else self._reel.clip(timeout)
+
+    def end(self) -> None:
+        if self._reel is None or not self._records:
+            return
+        self._records = False
+        try:
+            # Returns once the frames that it has in hand are out.
+            self._camera.stop_encoder()
+        except Exception as e:  # the libraries' own; what was recorded is there all the same
+            log.warning("the encoder could not be stopped: %s", e)
+        self._reel.end()
+
     def close(self) -> None:
-        camera, self._camera = self._camera, None
+        camera = self._camera
         if camera is None:
             return
+        self.end()
+        self._camera = None
         try:
             camera.close()
         except Exception as e:  # libcamera's own: a camera whose cable came off may refuse to be let go
             log.warning("the camera could not be closed: %s", e)
+
+    def _check(self) -> None:
+        if self._camera is None:
+            raise CameraFailed("the camera is closed: open it again")
+
+    def _start_recording(self, seconds: float, reel: Reel) -> None:
+        from picamera2.encoders import H264Encoder, Quality
+
+        camera, frame = self._camera, round(1_000_000 / FRAMES_PER_SECOND)
+        camera.stop()
+        camera.configure(
+            # One stream for the encoder and for photos.
+            camera.create_video_configuration(
+                main={"size": self._size, "format": "YUV420"},
+                raw=None,
+                buffer_count=RECORDING_BUFFERS,
+                queue=False,
+                controls={"FrameDurationLimits": (frame, frame)},
+            )
+        )
+        camera.start()
+        # As many frames as a clip has from one that needs no other to the next, with all that it takes to read them.
+        period = max(1, round(seconds * FRAMES_PER_SECOND))
+        encoder = H264Encoder(repeat=True, iperiod=period, framerate=FRAMES_PER_SECOND)
+        camera.start_encoder(encoder, output_to(reel), quality=Quality.HIGH)
+        self._records = True
 
     def _start(self, size: tuple[int, int]) -> None:
         camera = self._camera
@@ -101,6 +162,25 @@ class Picamera:
             raise CameraFailed(f"no frame in {PATIENCE:.0f} s: check the cable of the camera, then press again") from e
         except Exception as e:
             raise CameraFailed(f"the camera gave no frame ({e}): press again; if it stays so, {UPGRADE}") from e
+
+
+def output_to(reel: Reel) -> Any:
+    """What an encoder of picamera2 gives its frames to."""
+    from picamera2.outputs import Output
+
+    class Reeled(Output):  # type: ignore[misc]  # theirs, which is not here when this is checked
+        _ahead: float | None = None
+
+        def outputframe(
+            self, frame: Any, keyframe: bool = True, timestamp: int | None = None, *_: Any, **__: Any
+        ) -> None:
+            """`timestamp`: microseconds since the first frame, by the sensor."""
+            at = (timestamp or 0) / 1e6
+            if self._ahead is None:
+                self._ahead = time.monotonic() - at
+            reel.add(bytes(frame), self._ahead + at)
+
+    return Reeled()
 
 
 def ribbon_camera(cameras: list[dict[str, Any]]) -> int:

@@ -15,9 +15,9 @@ from pi_uploader.spool import Item, SpoolFull
 
 #: Presses that wait while the camera is busy; more say nothing new.
 MAX_PRESSES = 5
-#: Seconds between two looks whether all gets on; systemd's unit waits for three of them. On Windows a wait hears no
-#: Ctrl-C before it ends: https://bugs.python.org/issue35935
-LOOK_EVERY = 1.0 if os.name == "nt" else 20.0
+#: Seconds between two looks whether all gets on. A wait may end before it hears of a signal, on Windows always
+#: (https://bugs.python.org/issue35935), elsewhere where one comes just as other threads want to run: seen with 1 in 30.
+LOOK_EVERY = 1.0
 #: In the unit's runtime folder: systemd, which watches for it, powers the machine off.
 POWEROFF = "poweroff"
 
@@ -106,7 +106,7 @@ def take(client: Client) -> None:
 def tell(say: Say, item: Item, answer: Answer, latency: float | None) -> None:
     """`photo 42: Paul (similarity 0.97) (231 ms, round trip 228 ms)`."""
     took = "taken earlier" if latency is None else f"{1000 * latency:.0f} ms"
-    name = item.label.replace("-", " ", 1) if item.is_frame else f"{item.label} {item.number}"
+    name = item.label.replace("-", " ", 1) if item.is_live else f"{item.label} {item.number}"
     say(f"{name}: {answer.words} ({took}, round trip {1000 * answer.round_trip:.0f} ms)")
 
 

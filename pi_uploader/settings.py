@@ -14,7 +14,13 @@ PLACE = Path("/etc/pi_uploader.toml")
 KEY_VARIABLE = "FACEFLEET_API_KEY"
 #: GPIO numbers of the 40-pin header: https://pinout.xyz
 MAX_PIN = 27
-ON_HOLD = ("exit", "poweroff")
+#: Settings that are one of some words.
+CHOICES = {
+    "upload": ("direct", "presigned"),
+    "record": ("both", "clips", "frames"),
+    "clip": ("h264", "mp4"),
+    "on_hold": ("exit", "poweroff"),
+}
 KINDS = {int: "a whole number", float: "a number", str: 'a text, as "this"'}
 
 
@@ -37,16 +43,22 @@ class Settings:
     url: str = setting("http://127.0.0.1:8000", "the service, as http://HOST:8000")
     api_key: str = setting("", f"the service's key; {KEY_VARIABLE} in the environment goes before it", secret=True)
     ca_file: str = setting("", "certificate of an authority of your own, for https")
-    camera: str = setting("auto", "auto, picamera2, usb, usb:1, or folder:PATH, whose photos are taken in turn")
+    upload: str = setting(
+        "direct", "how captures go: direct, to the service; presigned, to its bucket by a URL that it gives for each"
+    )
+    camera: str = setting("auto", "auto, picamera2, usb, usb:1, or folder:PATH, whose files are taken in turn")
     width: int = setting(1280, "pixels of a photo", low=64, high=9152)
     height: int = setting(960, "pixels of a photo", low=64, high=6944)
     data: str = setting("~/.pi_uploader", "the one folder with all that is kept: spool and answers")
     spool_bytes: int = setting(500_000_000, "most that captures may take on the disk", low=1_000_000)
     free_bytes: int = setting(200_000_000, "what captures leave free on the disk", low=0)
     keep_days: float = setting(7.0, "days until answers are forgotten", low=0.01)
-    interval: float = setting(0.5, "seconds from frame to frame, live", low=0.05, high=3600)
-    seconds: float = setting(300.0, "seconds that a live session takes", low=0.1)
-    uploads: int = setting(4, "uploads under way at once, live", low=1, high=16)
+    interval: float = setting(0.5, "seconds from frame to frame, live and video", low=0.05, high=3600)
+    seconds: float = setting(300.0, "seconds that a live or video session takes", low=0.1)
+    record: str = setting("both", "what video takes: clips, frames, or both")
+    segment_seconds: float = setting(0.5, "seconds of a clip, video", low=0.2, high=60)
+    clip: str = setting("h264", "form of a clip: h264, as the encoder gives it; mp4, which other programs play, too")
+    uploads: int = setting(4, "uploads under way at once, live and video", low=1, high=16)
     button_pin: int = pin(17, "the button, which connects it to ground")
     working_pin: int = pin(22, "the LED that is lit while an answer is awaited")
     known_pin: int = pin(27, "the LED for somebody known")
@@ -65,8 +77,9 @@ class Settings:
             raise BadSettings(f"url is http://HOST:8000 or https://HOST, not {self.url!r}")
         if not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
             raise BadSettings("api_key is of visible ASCII characters: copy it from the service's settings")
-        if self.on_hold not in ON_HOLD:
-            raise BadSettings(f"on_hold is {' or '.join(ON_HOLD)}, not {self.on_hold!r}")
+        for name, words in CHOICES.items():
+            if (word := getattr(self, name)) not in words:
+                raise BadSettings(f"{name} is {' or '.join(words)}, not {word!r}")
         _refuse_shared_pins(self)
 
     @property

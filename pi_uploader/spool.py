@@ -1,9 +1,9 @@
 """Captures on their way: each is safe on the disk before it is called taken, and stays until it is answered.
 
 A capture is a file, `0000000042_1763784000123_<key>_photo.jpg`: its number, which is its place in line; when it was
-taken, in ms; the key that makes sending it twice count once; what it was taken for. Whoever looks sees photos.
+taken, in ms; the key that makes sending it twice count once; what it was taken for. Who looks sees photos and clips.
 
-Bounded: where a new capture does not fit, frames of live sessions go first, the oldest first. Photos of the button and
+Bounded: where a new capture does not fit, those of live sessions go first, the oldest first. Photos of the button and
 those to enrol never go: where only these are left, the new capture is refused, and what was called taken is kept.
 """
 
@@ -21,13 +21,14 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from pi_uploader.disk import MAKING, write_whole
+from pi_uploader.forms import CLIPS, suffix_of
 
 log = logging.getLogger(__name__)
 
-FRAME = "frame"
+#: What captures of live sessions are labelled with, before their number.
+FRAME, CLIP = "frame", "clip"
 LOCK = ".lock"
-NAME = re.compile(r"([0-9]{10,})_([0-9]{1,14})_([0-9a-f]{32})_([^/]+)\.(jpg|png)", re.DOTALL)
-PNG = b"\x89PNG"
+NAME = re.compile(r"([0-9]{10,})_([0-9]{1,14})_([0-9a-f]{32})_([^/]+)\.(jpg|png|h264|mp4)", re.DOTALL)
 #: A file's name takes 255 bytes on ext4, and all but the label is ours.
 MAX_LABEL_BYTES = 150
 
@@ -56,8 +57,12 @@ class Item:
         return f"{self.number:010d}_{round(1000 * self.taken_at)}_{self.key}_{self.label}.{self.suffix}"
 
     @property
-    def is_frame(self) -> bool:
-        return self.label.startswith(FRAME)
+    def is_live(self) -> bool:
+        return self.label.startswith((FRAME, CLIP))
+
+    @property
+    def is_clip(self) -> bool:
+        return self.suffix in CLIPS
 
 
 def item_of(name: str) -> Item | None:
@@ -97,7 +102,7 @@ class Spool:
         self._in_hand: set[Item] = set()
         self._last = max((item.number for item in self._sizes), default=0)
         self._ends = False
-        #: Frames that went to make room.
+        #: Captures that went to make room.
         self.lost = 0
 
     def __enter__(self) -> "Spool":
@@ -184,9 +189,9 @@ class Spool:
         with self._changed:
             self._make_room(len(image))
             self._last += 1
-            suffix = "png" if image.startswith(PNG) else "jpg"
             # As its file's name has it: the next process must send it as this one did.
-            item = Item(self._last, round(1000 * taken_at) / 1000, uuid4().hex, label, suffix, since)
+            taken_at = round(1000 * taken_at) / 1000
+            item = Item(self._last, taken_at, uuid4().hex, label, suffix_of(image), since)
             self._in_hand.add(item)
             self._sizes[item] = len(image)
             self._bytes += len(image)
@@ -219,7 +224,7 @@ class Spool:
             raise SpoolFull(f"{self._folder} cannot be used ({e.strerror}): see what became of it") from e
 
     def _expendable(self) -> Iterator[Item]:
-        return (item for item in self._sizes if item.is_frame and item not in self._in_hand)
+        return (item for item in self._sizes if item.is_live and item not in self._in_hand)
 
     def _full(self) -> SpoolFull:
         return SpoolFull(

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from pi_uploader.answers import Answer, Outcome
-from pi_uploader.door import Away, Door
+from pi_uploader.door import Away
 from pi_uploader.journal import Journal
-from pi_uploader.service import ask
+from pi_uploader.service import Service
 from pi_uploader.spool import Item, Spool
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ class Heard:
 
 
 class Uploader:
-    def __init__(self, spool: Spool, door: Door, journal: Journal, heard: Heard, *, uploads: int) -> None:
+    def __init__(self, spool: Spool, service: Service, journal: Journal, heard: Heard, *, uploads: int) -> None:
         self._stop = threading.Event()
         self._spool = spool
-        self._senders = [_Sender(spool, door, journal, heard, self._stop) for _ in range(uploads)]
+        self._senders = [_Sender(spool, service, journal, heard, self._stop) for _ in range(uploads)]
 
     def start(self) -> None:
         for sender in self._senders:
@@ -77,8 +77,8 @@ class Uploader:
 class _Sender:
     """One thread, one upload at a time."""
 
-    def __init__(self, spool: Spool, door: Door, journal: Journal, heard: Heard, stop: threading.Event) -> None:
-        self._spool, self._door, self._journal, self._heard, self._stop = spool, door, journal, heard, stop
+    def __init__(self, spool: Spool, service: Service, journal: Journal, heard: Heard, stop: threading.Event) -> None:
+        self._spool, self._service, self._journal, self._heard, self._stop = spool, service, journal, heard, stop
         self._nudged = threading.Event()
         self._obeys = False
         self._sign_until = time.monotonic() + SILENT
@@ -144,7 +144,7 @@ class _Sender:
         if self._stop.is_set():
             raise Away("this program ends")
         try:
-            answer = ask(self._door, item, image)
+            answer = self._service.ask(item, image, self._stop.wait)
         except Away as e:
             self._heard.away(e)
             raise

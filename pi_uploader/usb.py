@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pi_uploader.camera import CameraError, CameraFailed, NoCamera
+from pi_uploader.encoder import Encoder
+from pi_uploader.recording import Clip, Recorder, Reel
 
 #: Where Linux lists cameras.
 SYSFS = Path("/sys/class/video4linux")
@@ -21,6 +23,10 @@ WARM_FRAMES = 10
 #: Frames that may come damaged, one after another.
 TRIES = 3
 QUALITY = 92
+#: So many frames may wait while one is encoded, or the machine does something else. OpenCV takes ten at most.
+RECORDING_BUFFERS = 8
+#: Frames a second, of a camera that says more.
+MAX_RATE = 120
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -33,6 +39,7 @@ class UsbCamera:
 
     def __init__(self, device: int | str, size: tuple[int, int]) -> None:
         self._device = device
+        self._recorder: Recorder | None = None
         self._cv2 = _library()
         self._capture: Any = self._cv2.VideoCapture(device, self._way(device))
         if not self._capture.isOpened():
@@ -47,14 +54,51 @@ class UsbCamera:
 
     def still(self) -> bytes:
         if self._capture is None:
-            raise CameraFailed(f"camera {self._device} is closed: open it again")
+            raise self._closed()
+        if self._recorder is not None:
+            return self._recorder.still()
         self._drop(self._buffers)
+        return self.photo_of(self.frame())
+
+    def record(self, seconds: float, form: str) -> None:
+        if self._capture is None:
+            raise self._closed()
+        # With one, a frame that comes while the last one is read is lost: every other one.
+        self._capture.set(self._cv2.CAP_PROP_BUFFERSIZE, RECORDING_BUFFERS)
+        # A driver that does not know its rate says 0, or a rate that none has.
+        rate = min(max(round(self._capture.get(self._cv2.CAP_PROP_FPS)), 1), MAX_RATE)
+        self._recorder = Recorder(self, Reel(seconds, form), Encoder(rate))
+
+    def clip(self, timeout: float) -> Clip | None:
+        return None if self._recorder is None else self._recorder.reel.clip(timeout)
+
+    def end(self) -> None:
+        if self._recorder is not None:
+            self._recorder.end()
+
+    def frame(self) -> Any:
+        """The next that is whole, as the camera gives it: its JPEG, or pixels; an array. Raises `CameraFailed`."""
         for _ in range(TRIES):
-            if photo := self._photo():
-                return photo
+            self._grab()
+            done, frame = self._capture.retrieve()
+            if done and (not self._is_jpeg or whole_jpeg(frame.tobytes())):
+                return frame
         raise CameraFailed(f"camera {self._device} gives damaged frames: try another cable, or a port without a hub")
 
+    def photo_of(self, frame: Any) -> bytes:
+        if self._is_jpeg and (photo := whole_jpeg(frame.tobytes())):
+            return photo
+        done, jpeg = self._cv2.imencode(".jpg", frame, [self._cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        if not done:
+            raise CameraFailed(f"camera {self._device} gives frames of which no JPEG can be made: try another one")
+        return bytes(jpeg.tobytes())
+
+    def pixels_of(self, frame: Any) -> Any:
+        """Rows of blue, green and red; None of a JPEG that is damaged within."""
+        return self._cv2.imdecode(frame, self._cv2.IMREAD_COLOR) if self._is_jpeg else frame
+
     def close(self) -> None:
+        self.end()
         capture, self._capture = self._capture, None
         if capture is not None:
             capture.release()
@@ -92,16 +136,8 @@ class UsbCamera:
         if not self._capture.grab():
             raise CameraFailed(f"camera {self._device} gave no frame: check its plug, then press again")
 
-    def _photo(self) -> bytes | None:
-        """The next frame, or None if it is damaged."""
-        self._grab()
-        done, frame = self._capture.retrieve()
-        if not done:
-            return None
-        if self._is_jpeg:
-            return whole_jpeg(frame.tobytes())
-        done, jpeg = self._cv2.imencode(".jpg", frame, [self._cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        return bytes(jpeg.tobytes()) if done else None
+    def _closed(self) -> CameraFailed:
+        return CameraFailed(f"camera {self._device} is closed: open it again")
 
 
 def whole_jpeg(frame: bytes) -> bytes | None:

@@ -7,12 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 pytest.importorskip("cv2")
+av = pytest.importorskip("av")
 COMPILER = shutil.which("cc")
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or COMPILER is None, reason="needs Linux and a C compiler")
 
@@ -37,6 +40,13 @@ for step in sys.argv[2:]:
         except CameraError as e:
             said = f"{type(e).__name__}: {e}"
         print(json.dumps([said, time.monotonic() - started]))
+    elif step == "record":
+        camera.record(0.5, "h264")
+    elif step == "end":
+        camera.end()
+    elif step == "clip":
+        clip = camera.clip(5.0)
+        print(json.dumps([base64.b64encode(clip.data).decode(), clip.began, clip.ended]))
     else:
         time.sleep(float(step))
 camera.close()
@@ -51,7 +61,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def run(device: Path, folder: Path, *steps: str, **camera: str) -> list[tuple[str, float]]:
+def run(device: Path, folder: Path, *steps: str, **camera: str) -> list[tuple[Any, ...]]:
     Image.effect_noise(SIZE, 40).save(folder / "photo.jpg", quality=60)
     env = os.environ | {"V4L2_PHOTO": str(folder / "photo.jpg"), "V4L2_FREEZE": str(folder / "freeze")} | camera
     env |= {"LD_PRELOAD": str(device), "PYTHONPATH": str(ROOT), "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1"}
@@ -107,3 +117,28 @@ def test_a_camera_that_stops_answering_is_given_up_and_works_again_when_it_answe
     assert failed[0].startswith("CameraFailed: ") and "plug" in failed[0]
     assert 0.9 < failed[1] < 3
     assert number(again[0])
+
+
+def frames_in(clip: str) -> int:
+    with av.open(io.BytesIO(base64.b64decode(clip))) as container:
+        assert (container.streams.video[0].width, container.streams.video[0].height) == SIZE
+        return sum(1 for _ in container.decode(video=0))
+
+
+@pytest.mark.parametrize("format", ["MJPG", "YUYV"])
+def test_a_recording_has_every_frame_that_the_camera_gives(format: str, device: Path, tmp_path: Path) -> None:
+    clips = run(device, tmp_path, "record", *["clip"] * 6, V4L2_FORMAT=format)
+    frames = sum(frames_in(data) for data, *_ in clips)
+    # 15 a second, from the first to the last.
+    assert frames == pytest.approx(15 * (clips[-1][2] - clips[0][1]) + 1, abs=2)
+    starts = [began for _, began, _ in clips]
+    assert [after - before for before, after in pairwise(starts)] == pytest.approx([0.5] * 5, abs=0.3)
+
+
+def test_a_photo_taken_while_it_records_is_of_now_and_costs_no_frame(device: Path, tmp_path: Path) -> None:
+    said = run(device, tmp_path, "record", "clip", "still", "clip", "still", "clip", "end", "clip")
+    stills, clips = [one for one in said if len(one) == 2], [one for one in said if len(one) == 3]
+    assert 4 <= number(stills[1][0]) - number(stills[0][0]) <= 12, "half a second lies between them"
+    frames = sum(frames_in(data) for data, *_ in clips)
+    assert frames == pytest.approx(15 * (clips[-1][2] - clips[0][1]) + 1, abs=2)
+    assert clips[3][2] - clips[3][1] < 0.5, "the last is what there was when it ended"

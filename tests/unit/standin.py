@@ -41,6 +41,13 @@ def result(*people: str | None) -> Said:
     return json_said(200, {"id": "f" * 32, "answer": answer, "faces": faces, "error": None})
 
 
+def of_clip(*people: str | None, at: float = 0.2) -> Said:
+    """As `/v1/videos` answers."""
+    body = json.loads(result(*people).body)
+    video = {"seconds": 0.5, "frames": 5, "until": 0.5, "cut": False, "at": at if people else None, "appearances": []}
+    return json_said(200, body | {"video": video})
+
+
 def problem(status: int, code: str, detail: str = "do something", **headers: str) -> Said:
     """As the service has them: RFC 9457."""
     body = {"type": f"urn:facefleet:problem:{code}", "status": status, "code": code, "detail": detail}
@@ -49,6 +56,68 @@ def problem(status: int, code: str, detail: str = "do something", **headers: str
 
 def json_said(status: int, body: Any, **headers: str) -> Said:
     return Said(status, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
+
+
+class Entrance:
+    """A service that answers later: a capture is put where it says, or sent, and its result is there after some looks.
+
+    `gone`: ids of uploads that are no good any more. What was put is in `put`, by id; `results` are of captures by id.
+    """
+
+    def __init__(self, looks: int = 1, answer: Callable[[bytes], Said] = lambda _: of_clip("Mary")) -> None:
+        self.url, self.looks, self.answer = "", looks, answer
+        self.put: dict[str, bytes] = {}
+        self.gone: set[str] = set()
+        self.uploads = 0
+        self._left: dict[str, int] = {}
+
+    def __call__(self, asked: Asked) -> Said:
+        path = asked.path.partition("?")[0]
+        if asked.method == "PUT":
+            return self._take(path.removeprefix("/bucket/"), asked)
+        if path == "/v1/uploads":
+            return self._sign(json.loads(asked.body))
+        if asked.method == "POST" and path in ("/v1/videos", "/v1/recognitions"):
+            return self._queue(path, asked)
+        return self._look(path.rpartition("/")[2])
+
+    def _sign(self, wanted: dict[str, Any]) -> Said:
+        self.uploads += 1
+        upload = {
+            "id": f"{self.uploads:032x}",
+            "method": "PUT",
+            "headers": {"Content-Type": "video/mp4", "x-amz-a": "b"},
+        }
+        upload["url"] = f"{self.url}/bucket/{upload['id']}?X-Amz-Signature=secret"
+        return json_said(201, {"upload": upload, "result": f"/v1/videos/{upload['id']}", "asked": wanted})
+
+    def _take(self, upload: str, asked: Asked) -> Said:
+        if upload in self.gone or "x-api-key" in asked.headers or asked.headers.get("x-amz-a") != "b":
+            return Said(403, b"<Error><Code>AccessDenied</Code></Error>")
+        self.put[upload] = asked.body
+        return Said(200)
+
+    def _queue(self, path: str, asked: Asked) -> Said:
+        is_upload = asked.headers.get("Content-Type") == "application/json"
+        job = json.loads(asked.body)["upload"] if is_upload else asked.headers["Idempotency-Key"]
+        if is_upload and job not in self.put:
+            return problem(404, "no_such_upload")
+        self.put.setdefault(job, asked.body)
+        self._left.setdefault(job, self.looks)
+        return json_said(202, {"id": job, "status": "queued"}, Location=f"{path}/{job}")
+
+    def _look(self, job: str) -> Said:
+        if job not in self._left:
+            return problem(404, "not_found")
+        self._left[job] -= 1
+        if self._left[job] > 0:
+            return json_said(202, {"id": job, "status": "queued"}, **{"Retry-After": "1"})
+        return self.answer(self.put[job])
+
+    def forget(self) -> None:
+        """As if days had gone by."""
+        self.put.clear()
+        self._left.clear()
 
 
 class StandIn:
@@ -65,6 +134,9 @@ class StandIn:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
             self._server.handle_error = lambda *_: None
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
+        for reply in replies:
+            if isinstance(reply, Entrance):
+                reply.url = self.url
 
     def _handler(standin) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
@@ -84,7 +156,7 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(said.body)
 
-            do_GET = do_POST
+            do_GET = do_PUT = do_POST
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pi_uploader.camera import CameraError, CameraFailed, FolderCamera, NoCamera
+from pi_uploader.camera import CameraError, CameraFailed, NoCamera
+from pi_uploader.folder import FolderCamera
 from pi_uploader.picamera import ribbon_camera
 from pi_uploader.usb import usb_devices, whole_jpeg
 

@@ -119,7 +119,7 @@ def test_a_buzzer_is_looked_at_where_there_is_one(settings: Settings, pins: Mock
 
 
 def test_a_camera_gives_a_photo_and_how_long_it_took(settings: Settings, photos: Path) -> None:
-    (finding,) = camera(settings)
+    finding, _video = camera(settings)
     size = (photos / "32bit.png").stat().st_size
     assert finding.ok
     assert f"a PNG of {size:,} bytes in 0." in finding.detail
@@ -248,6 +248,6 @@ def test_what_is_found_is_told_before_the_next_is_looked_for() -> None:
 def test_a_reader_gets_a_line_for_each_and_what_to_do_next(settings: Settings, pins: MockFactory) -> None:
     said: list[str] = []
     assert check(settings, said.append, as_json=False) == 1
-    assert [words.split()[0] for words in said[1:-1]] == ["ok"] * 4 + ["WRONG"] * 2  # the disk may be slow: a note
-    assert "\n              next: " in said[5]
-    assert said[-1] == "2 of 7 are wrong"
+    assert [words.split()[0] for words in said[1:-1]] == ["ok"] * 5 + ["WRONG"] * 2  # the disk may be slow: a note
+    assert "\n              next: " in said[6]
+    assert said[-1] == "2 of 8 are wrong"

@@ -14,7 +14,7 @@ from standin import Said, StandIn, json_said, problem, raw
 
 from pi_uploader import check as checking
 from pi_uploader.check import check, everything
-from pi_uploader.check_service import clock, in_the_clear, service
+from pi_uploader.check_service import NOBODYS, clock, in_the_clear, service
 from pi_uploader.findings import Finding
 from pi_uploader.settings import Settings
 
@@ -24,7 +24,7 @@ NOBODY = f"{64 * 'x'}.test"
 WELL = {
     "/healthz": json_said(200, {"status": "alive", "version": "1"}),
     "/readyz": json_said(200, {"failing": []}),
-    "/v1/fleet": json_said(200, {"queue": {}}),
+    NOBODYS: problem(404, "not_found"),
 }
 
 
@@ -121,7 +121,7 @@ def test_what_keeps_a_service_from_answering_is_named() -> None:
     ],
 )
 def test_a_key_that_does_not_do_is_told(status: int, key: str, told: str) -> None:
-    with serving({**WELL, "/v1/fleet": problem(status, "x", "so")}) as standin:
+    with serving({**WELL, NOBODYS: problem(status, "x", "so")}) as standin:
         finding = of_service(standin.url, api_key=key)["key"]
     assert not finding.ok and told in finding.detail and finding.next
 
@@ -159,7 +159,7 @@ def test_scripts_get_json_and_an_exit_code(tmp_path: Path, photos: Path) -> None
     assert check(well, said.append, as_json=True) == 1
     first, second = (json.loads(words) for words in said)
     assert [set(row) for row in first] == [{"check", "ok", "detail", "next"}] * len(first)
-    names = ["disk", "spool", "button", "leds", "camera", "service", "clock", "ready", "key"]
+    names = ["disk", "spool", "button", "leds", "camera", "video", "service", "clock", "ready", "key"]
     assert [row["check"] for row in first] == names
     assert [row["check"] for row in second if not row["ok"]] == ["service", "clock"]
 

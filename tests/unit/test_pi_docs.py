@@ -11,7 +11,7 @@ from gpiozero.pins.pi import PiBoardInfo
 import pi_uploader
 from pi_uploader.__main__ import SEEN, parser
 from pi_uploader.client import ANSWERS
-from pi_uploader.settings import PLACE, Settings
+from pi_uploader.settings import CHOICES, PLACE, Settings, load
 from pi_uploader.uploader import MAX_PAUSE
 
 PI = Path(__file__).parents[2] / "pi_uploader"
@@ -78,8 +78,13 @@ def test_a_command_is_one_that_there_is(words: list[str]) -> None:
     parser().parse_args(words)
 
 
+def test_every_word_that_a_setting_may_be_is_told() -> None:
+    helps = {f.name: f.metadata["help"] for f in fields(Settings)}
+    assert all(word in helps[name] for name, words in CHOICES.items() for word in words)
+
+
 def test_every_mode_is_told() -> None:
-    assert {word for words in ours() for word in words} >= {"live", "enrol", "--check"}
+    assert {word for words in ours() for word in words} >= {"live", "video", "enrol", "--check"}
 
 
 def test_install_sh_knows_what_the_readme_tells_it() -> None:
@@ -110,6 +115,17 @@ def test_figures_and_places_are_those_of_code_and_units() -> None:
     for key, words in (("WatchdogSec", "silent for {} s"), ("RestartSec", "started again after {} s")):
         found = re.search(rf"^{key}=(\d+)$", unit, re.MULTILINE)
         assert found and words.format(found[1]) in told
+
+
+def test_settings_that_are_shown_can_be_used(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (file := tmp_path / "pi.toml").write_text(shown)
+    assert load(file, {}, {}).upload == "presigned"
+
+
+def test_what_encodes_clips_is_what_the_service_reads_them_with() -> None:
+    (pinned,) = re.findall(r"^av==\S+", (PI / "requirements-video.txt").read_text(), re.MULTILINE)
+    assert f"\n{pinned} " in (PI.parent / "requirements.txt").read_text()
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)\s]+)\)", README))

@@ -9,7 +9,7 @@ from standin import KEY, Said, StandIn, json_said, problem, result
 
 from pi_uploader.answers import Answer, Outcome
 from pi_uploader.door import Away, Door
-from pi_uploader.service import add_person, ask
+from pi_uploader.service import Service, add_person
 from pi_uploader.settings import BadSettings, Settings
 from pi_uploader.spool import Item
 
@@ -24,7 +24,7 @@ OTHERS = [401, 403, 404, 408, 410, 425, 429, 500, 502, 503, 504]
 
 def asking(standin: StandIn | str, item: Item = ITEM) -> Answer:
     url = standin if isinstance(standin, str) else standin.url
-    return ask(Door(Settings(url=url, api_key=KEY)), item, IMAGE)
+    return Service(Door(Settings(url=url, api_key=KEY))).ask(item, IMAGE)
 
 
 def away(said: Said, item: Item = ITEM) -> Away:
@@ -58,7 +58,7 @@ def test_one_connection_carries_many_captures() -> None:
     with StandIn(result("Mary")) as standin:
         door = Door(Settings(url=standin.url))
         for _ in range(5):
-            ask(door, ITEM, IMAGE)
+            Service(door).ask(ITEM, IMAGE)
     assert (len(standin.asked), standin.connections) == (5, 1)
 
 
@@ -178,12 +178,12 @@ def test_a_login_in_the_url_goes_to_the_service_and_into_no_words() -> None:
     with StandIn(problem(503, "unavailable")) as standin:
         door = Door(Settings(url=standin.url.replace("//", "//pi:secret@")))
         with pytest.raises(Away) as caught:
-            ask(door, ITEM, IMAGE)
+            Service(door).ask(ITEM, IMAGE)
     assert standin.asked[0].headers["Authorization"] == "Basic cGk6c2VjcmV0"
     assert (door.url, "secret" in str(caught.value)) == (standin.url, False)
 
 
 def test_a_service_may_be_at_a_path_of_its_host() -> None:
     with StandIn(result("Mary")) as standin:
-        ask(Door(Settings(url=f"{standin.url}/face")), ITEM, IMAGE)
+        Service(Door(Settings(url=f"{standin.url}/face"))).ask(ITEM, IMAGE)
     assert standin.asked[0].path.startswith("/face/v1/recognitions?")

@@ -15,7 +15,7 @@ from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 from standin import Asked, Said, StandIn, json_said, problem
 
-from facefleet.cli import enrol as theirs
+from facefleet import people as theirs
 from pi_uploader import enrol as enrolling
 from pi_uploader.answers import Answer, Outcome
 from pi_uploader.camera import CameraError
@@ -226,7 +226,7 @@ def test_a_camera_that_fails_meanwhile_is_told_and_tried_again(tmp_path: Path, p
     "name", ["Mary Smith", "  x", ".hidden", "-n", "Zoë", "Zoe\u0308", "a/b\\c", "李小龍", "x" * 99]
 )
 def test_a_name_makes_the_id_that_the_services_own_tools_make_of_it(name: str) -> None:
-    assert person_id(name) == theirs.person_id(name)
+    assert person_id(name) == theirs.id_of(name)
 
 
 @pytest.mark.parametrize("name", ["", "   ", "...", "🙂", "ก" * 64])

@@ -14,7 +14,7 @@ from test_pi_door import IMAGE, ITEM, asking
 from pi_uploader import door as doors
 from pi_uploader.answers import Outcome
 from pi_uploader.door import Away, Door
-from pi_uploader.service import ask
+from pi_uploader.service import Service
 from pi_uploader.settings import Settings
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -107,7 +107,7 @@ def test_a_slow_network_takes_a_photo_that_needs_longer_than_connecting_may(monk
 
     with raw(slowly) as url:
         started = time.monotonic()
-        answer = ask(Door(Settings(url=url)), ITEM, image)
+        answer = Service(Door(Settings(url=url))).ask(ITEM, image)
     assert answer.outcome is Outcome.KNOWN
     assert time.monotonic() - started > 1.0
 
@@ -146,4 +146,4 @@ def test_a_certificate_is_trusted_where_its_authority_is_named_and_nowhere_else(
         # Whatever bundle the desktop's environment names.
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().cafile or "")
         door = Door(Settings(url=standin.url, ca_file=str(certificate)))
-        assert ask(door, ITEM, IMAGE).outcome is Outcome.KNOWN
+        assert Service(door).ask(ITEM, IMAGE).outcome is Outcome.KNOWN

@@ -217,3 +217,32 @@ def test_what_comes_back_has_its_old_place_unless_others_are_to_go_first(tmp_pat
         spool.give_back(second, last=True)
         spool.give_back(third)
         assert [spool.take(0), spool.take(0)] == [third, second]
+
+
+@pytest.mark.parametrize(
+    ("capture", "suffix", "is_clip"),
+    [
+        (b"\xff\xd8\xff", "jpg", False),
+        (b"\x89PNG", "png", False),
+        (b"\0\0\0\x18ftypisom", "mp4", True),
+        (b"\0\0\0\1\x67", "h264", True),
+        (b"\0\0\1\x67", "h264", True),
+        (b"whatever", "jpg", False),
+    ],
+)
+def test_what_a_capture_is_stands_in_its_name_for_the_next_process_too(
+    capture: bytes, suffix: str, is_clip: bool, tmp_path: Path
+) -> None:
+    with spool_of(tmp_path) as spool:
+        spool.put(capture, taken_at=1.0, label="clip-1")
+    with spool_of(tmp_path) as spool:
+        (item,) = spool.items()
+    assert (item.suffix, item.is_clip) == (suffix, is_clip)
+
+
+def test_clips_make_room_as_frames_do(tmp_path: Path) -> None:
+    with spool_of(tmp_path, max_bytes=300) as spool:
+        put(spool), put(spool, label="clip-1"), put(spool, label="frame-1")
+        put(spool)
+        assert [item.label for item in spool.items()] == ["photo", "frame-1", "photo"]
+        assert spool.lost == 1

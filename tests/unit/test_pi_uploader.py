@@ -16,6 +16,7 @@ from pi_uploader import uploader as uploaders
 from pi_uploader.answers import Answer, Outcome
 from pi_uploader.door import Away, Door
 from pi_uploader.journal import Journal
+from pi_uploader.service import Service
 from pi_uploader.settings import Settings
 from pi_uploader.spool import Item, Spool
 from pi_uploader.uploader import Heard, Uploader
@@ -41,8 +42,8 @@ class Bench:
         self.spool = Spool(self.folder / "spool", max_bytes=10**6, free_bytes=0)
         self.journal = Journal(self.folder / "answers.csv", keep_days=7.0)
         heard = Heard(answered=self.hear, away=self.away.append)
-        door = Door(Settings(url=self.standin.url))
-        self.uploader = Uploader(self.spool, door, self.journal, heard, uploads=self.uploads)
+        service = Service(Door(Settings(url=self.standin.url)))
+        self.uploader = Uploader(self.spool, service, self.journal, heard, uploads=self.uploads)
 
     def hear(self, item: Item, answer: Answer) -> None:
         answers = self.folder / "answers.csv"
