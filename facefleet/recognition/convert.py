@@ -1,4 +1,4 @@
-"""Makes the networks that are kept: `python -m facefleet.recognition.convert FOLDER`.
+"""Makes what is kept of networks: `python -m facefleet.recognition.convert FOLDER`.
 
 dlib's face network becomes an ONNX file. P-Net and R-Net are ones already; of them, PReLU is spelled out in operators
 that ONNX Runtime runs faster: P-Net takes a third less time so, R-Net 40 %.
@@ -8,11 +8,9 @@ to the last. A Pad between two convolutions means a copy there and a copy back, 
 the convolution: 1 to 5 % of the time.
 """
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
 from facefleet.errors import ServiceError, Unavailable
-from facefleet.recognition.kept import facts, sealed
+from facefleet.recognition.kept import facts, keep, sealed
 from facefleet.recognition.network import (
     CONVERTED,
     TOLERANCE,
@@ -32,6 +30,7 @@ from facefleet.recognition.network import (
 )
 from facefleet.recognition.proposals import NETWORKS, proposal_weights
 from facefleet.recognition.runtime import open_session
+from facefleet.recognition.trained import keep_detector, keep_landmarks
 from facefleet.recognition.weights import (
     CHIP_SIDE,
     DIMENSIONS,
@@ -62,7 +61,7 @@ def convert(source: Path, folder: Path) -> Path:
     error = largest_difference(onnx_network(open_session(data))(check_chip()), reference)
     if not error <= TOLERANCE:
         raise Unavailable(f"ONNX Runtime does not encode as dlib does on this machine ({error:.1g} off)")
-    return _write(folder / CONVERTED, data)
+    return keep(folder / CONVERTED, data)
 
 
 def spell_out(source: Path, folder: Path) -> Path:
@@ -75,7 +74,7 @@ def spell_out(source: Path, folder: Path) -> Path:
     del network.graph.node[:]
     network.graph.node.extend(nodes)
     helper.set_model_props(network, facts(checksum(source)))
-    return _write(folder / source.name, sealed(network.SerializeToString()))
+    return keep(folder / source.name, sealed(network.SerializeToString()))
 
 
 def model(weights: Weights, facts: dict[str, str]) -> onnx.ModelProto:
@@ -182,34 +181,17 @@ def _reduced(side: int, kernel: int) -> int:
     return (side - kernel) // 2 + 1
 
 
-def _write(path: Path, data: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside, then renamed: another worker that starts now reads the old file or the new one, never half of one.
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            making = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                making.chmod(0o644)
-                making.replace(path)
-            except OSError:
-                making.unlink(missing_ok=True)
-                raise
-    except OSError as e:
-        raise Unavailable(f"{path} cannot be written ({e.strerror})") from e
-    return path
-
-
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python -m facefleet.recognition.convert FOLDER")
+    folder = Path(sys.argv[1])
     try:
         for name in NETWORKS:
-            spell_out(proposal_weights(name), Path(sys.argv[1]))
+            spell_out(proposal_weights(name), folder)
+        keep_detector(folder)
+        keep_landmarks(folder)
         # Last: who finds it looks for the others, and does not make them.
-        convert(weights_file(), Path(sys.argv[1]))
+        convert(weights_file(), folder)
     except ServiceError as e:
         sys.stderr.write(f"{e}\n")
         sys.exit(1)

@@ -7,10 +7,9 @@ times as long. The boxes are its own, since the landmarks that follow were train
 from collections.abc import Iterable
 from pathlib import Path
 
-import dlib
-
 from facefleet.recognition.images import Area, Picture
 from facefleet.recognition.proposals import Proposer
+from facefleet.recognition.trained import open_detector
 
 #: In pixels: dlib's detector, with the one upsampling that is usual, finds none smaller.
 SMALLEST = 40.0
@@ -49,7 +48,7 @@ class Detector:
         """
         self._smallest = smallest_face
         self._propose = Proposer(models).propose
-        self._detect = dlib.get_frontal_face_detector()
+        self._detect = open_detector(models)
 
     def find(self, picture: Picture) -> list[Area]:
         """The faces' boxes, the surest first; raises `BadImage`."""

@@ -13,7 +13,8 @@ from facefleet.model import Box
 from facefleet.recognition.detector import Detector
 from facefleet.recognition.images import Area, Picture, Pixels
 from facefleet.recognition.network import load_network
-from facefleet.recognition.weights import CHIP_SIDE, model_folder
+from facefleet.recognition.trained import open_landmarks
+from facefleet.recognition.weights import CHIP_SIDE
 
 #: 128 float32: faces of one person lie nearer to each other than to others' (http://blog.dlib.net/2017/02).
 Encoding = NDArray[np.float32]
@@ -48,7 +49,7 @@ def open_encoder(models: Path, *, smallest_face: float) -> Encoder:
     # First, because it makes the folder's files.
     network = load_network(models)
     detector = Detector(models, smallest_face=smallest_face)
-    landmarks = dlib.shape_predictor(str(model_folder() / "shape_predictor_5_face_landmarks.dat"))
+    landmarks = open_landmarks(models)
 
     def encode(picture: Picture) -> list[EncodedFace]:
         areas = detector.find(picture)

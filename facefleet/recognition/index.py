@@ -6,17 +6,21 @@ a row, every row looked at, so there is no graph or cell to miss. What is on it 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facefleet.errors import Unavailable
 from facefleet.recognition.weights import DIMENSIONS
 
 #: Below so many rows BLAS is as quick as the shortlist, and needs no second library.
 QUANTISED_FROM = 20_000
 #: Rows that are compared exactly. In a million, the nearest stood at worst 30th among the quantised.
 SHORTLIST = 300
+#: Beyond so many rows none are held in memory, where there is nothing that quantises them: some 200 MB.
+MOST_EXACT = 400_000
 #: More than enough to place 16 centres in the plane, 64 times.
 SAMPLE = 20_000
 SUBQUANTISERS = 64
@@ -133,6 +137,21 @@ def _ordered(numbers: Numbers, rows: Rows, probe: Row, count: int) -> tuple[Numb
     near = near[order]
     kept = int(np.searchsorted(near, near[count - 1], "right")) if count < len(near) else len(near)
     return numbers[order[:kept]], near[:kept]
+
+
+def is_quantised(rows: int) -> bool:
+    """Whether so many are searched by their codes; raises `Unavailable` where that should be, and cannot.
+
+    There is no faiss in a function, whose image is the smaller for it.
+    """
+    if rows < QUANTISED_FROM:
+        return False
+    if find_spec("faiss") is not None:
+        return True
+    if rows > MOST_EXACT:
+        detail = f"a gallery of {rows} encodings, and without faiss only {MOST_EXACT} are searched: let workers do it"
+        raise Unavailable(detail, code="gallery_too_large")
+    return False
 
 
 def _faiss() -> Any:

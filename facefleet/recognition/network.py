@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facefleet.errors import Unavailable
 from facefleet.recognition.kept import facts_of, make, open_kept
 from facefleet.recognition.runtime import Session
-from facefleet.recognition.weights import CHIP_SIDE, DIMENSIONS, MODEL, checksum, weights_file
+from facefleet.recognition.weights import CHIP_SIDE, DIMENSIONS, MODEL, checksum_of, weights_file
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ CONVERTED = f"{MODEL}.onnx"
 BATCH = 8
 #: How far an encoding may lie from dlib's, per number. On faces they differ by 6e-7 at most.
 TOLERANCE = 1e-4
+REMEDY = "pip install -r requirements.txt, or build the image anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,17 @@ class Converted:
 def load_network(folder: Path) -> Network:
     """The fastest network that agrees with dlib's. Keeps its file in `folder`, and makes it there if need be.
 
-    Raises `Unavailable` where dlib's own weights are missing; all else ends in dlib's encoder and a warning.
+    Where dlib's own weights are not installed, the file must be there already. Raises `Unavailable` where neither is to
+    be had; all else ends in dlib's encoder and a warning.
     """
-    source = weights_file()
-    wanted = checksum(source)
+    wanted = checksum_of(weights_file)
     try:
         return _converted(folder, wanted)
     except Unavailable as e:
+        if wanted is None:
+            raise
         log.warning("faces are encoded by dlib itself, many times slower: %s", e)
-        return dlib_network(source)
+        return dlib_network(weights_file())
 
 
 def dlib_network(source: Path) -> Network:
@@ -100,9 +103,11 @@ def largest_difference(encodings: Encodings, reference: Encodings) -> float:
     return float(np.abs(encodings - reference).max())
 
 
-def _converted(folder: Path, wanted: str) -> Network:
+def _converted(folder: Path, wanted: str | None) -> Network:
     path = folder.absolute() / CONVERTED
     converted = _opened(path, wanted)
+    if converted is None and wanted is None:
+        raise Unavailable(f"{path} cannot be used, and what it is made of is not installed: {REMEDY}")
     if converted is None:
         make(folder.absolute())
         converted = _opened(path, wanted)
@@ -117,7 +122,7 @@ def _converted(folder: Path, wanted: str) -> Network:
     return converted.encode
 
 
-def _opened(path: Path, wanted: str) -> Converted | None:
+def _opened(path: Path, wanted: str | None) -> Converted | None:
     """None where there is no file that can be used."""
     session = open_kept(path, wanted)
     if session is None:

@@ -7,6 +7,7 @@ sizes, R-Net at those 24 pixels wide that are left. The weights are those of the
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from facefleet.recognition.images import REDUCING_GAP, Pixels
 from facefleet.recognition.kept import make, open_kept
 from facefleet.recognition.packages import folder_of
 from facefleet.recognition.runtime import Session, open_session
-from facefleet.recognition.weights import checksum
+from facefleet.recognition.weights import checksum_of
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def _opened(models: Path | None) -> list[Session]:
 
 
 def _kept(models: Path) -> list[Session | None]:
-    return [open_kept(models / name, checksum(proposal_weights(name))) for name in NETWORKS]
+    return [open_kept(models / name, checksum_of(partial(proposal_weights, name))) for name in NETWORKS]
 
 
 def _strips(pixels: Pixels) -> Iterator[tuple[int, Pixels]]:

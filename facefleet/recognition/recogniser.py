@@ -39,15 +39,15 @@ class Limits:
 
 def open_recogniser(settings: Settings, keeper: Keeper) -> "Recogniser":
     """A recogniser as the settings want it, with its models loaded; raises `Unavailable`."""
-    return Recogniser(
-        open_encoder(settings.models_folder, smallest_face=settings.smallest_face),
-        keeper,
-        Limits(settings.max_pixels, settings.stranger_rate, settings.threshold, bounds_of(settings)),
+    encode = open_encoder(settings.models_folder, smallest_face=settings.smallest_face)
+    return Recogniser(encode, keeper, limits_of(settings))
+
+
+def limits_of(settings: Settings) -> Limits:
+    clips = Bounds(
+        settings.max_video_pixels, settings.max_video_seconds, settings.video_interval, settings.video_effort
     )
-
-
-def bounds_of(settings: Settings) -> Bounds:
-    return Bounds(settings.max_video_pixels, settings.max_video_seconds, settings.video_interval, settings.video_effort)
+    return Limits(settings.max_pixels, settings.stranger_rate, settings.threshold, clips)
 
 
 class Recogniser:
@@ -97,7 +97,9 @@ class Recogniser:
             if faces := self._sorted(frame.picture):
                 found.append((frame.at, [replace(face, chip=NO_CHIP) for face in faces]))
                 in_all += len(faces)
-                if first or in_all > MAX_SEEN:
+                is_full = in_all > MAX_SEEN
+                clip.cut |= is_full
+                if first or is_full:
                     break
         return found, looked_at
 

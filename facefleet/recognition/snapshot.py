@@ -178,14 +178,17 @@ def _parted(text: bytes) -> tuple[str, bytes]:
 
 
 def _index(file: _File, header: Header, codes: int) -> Index:
-    if not header.codes:
+    if not index.is_quantised(header.rows):
         return Exact.of(file.block(0, header.rows))
+    if not header.codes:
+        # A function made it, for itself: in each worker's memory it takes far more than codes, which are soon made.
+        raise BadSnapshot("a large gallery without codes: another is made")
     with file.stream(codes) as stream:
         return Quantised(index.restore(stream.read), lambda numbers: file.rows(numbers.tolist()))
 
 
 def load(path: Path, *, model: str) -> Snapshot:
-    """The snapshot that a file holds, ready to be searched; raises `BadSnapshot`.
+    """The snapshot that a file holds, ready to be searched; raises `BadSnapshot`, or `Unavailable` of too many rows.
 
     Header and sizes are checked, and not each of the file's bytes: that would take longer than all the rest.
     """
@@ -214,7 +217,7 @@ def write(entries: Iterable[Entry], path: Path, *, version: int, model: str) -> 
         texts.seek(0)
         shutil.copyfileobj(texts, file)
         codes = file.tell()
-        if len(owners) >= index.QUANTISED_FROM:
+        if index.is_quantised(len(owners)):
             file.flush()
             index.dump(_codes(_File(path), len(owners)), file.write)
         header = Header(version, model, len(places) - 1, enrolled, len(owners), places[-1], file.tell() - codes)

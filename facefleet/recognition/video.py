@@ -11,18 +11,30 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
 from facefleet.clipfile import HEAD, Bounds, kind_of
 from facefleet.errors import BadImage
+from facefleet.recognition import memory
 from facefleet.recognition.images import Picture
 
 #: Raw H.264 tells no times. A camera's has about as many frames a second.
 USUAL_RATE = 25.0
 #: What is read to find out about a clip's streams, in bytes and microseconds; FFmpeg's own are 5 MB and 5 s.
 PROBED = {"probesize": "2000000", "analyzeduration": "2000000"}
+#: By FFmpeg's names. What cameras, phones and browsers make: it reads many more, and each is more to attack.
+CODECS = ("h264", "hevc", "mpeg4", "mjpeg", "h263", "vp8", "vp9", "libdav1d", "av1", "prores")
+#: Of the largest frame: an 8K clip is to be called too large, which is seen by decoding some of it, and not damaged.
+PROBED_PIXELS = 4
+#: Bytes that one step may take. A kilobyte of header may speak of many million frames, and FFmpeg makes room for each.
+MEMORY = 500_000_000
+#: Of the largest frame, too: codecs count in whole blocks of up to 64 pixels, beyond the frame's edge.
+BLOCKS = 1.1
+#: What FFmpeg ends with on nonsense.
+UNREADABLE = (av.FFmpegError, MemoryError)
 #: Of an interval: times are rounded, and a frame that is due must not be missed by a hair.
 SLACK = 0.01
 #: Seconds. No two frames are nearer to each other.
@@ -46,6 +58,7 @@ class Clip:
         self._container = container
         self._stream = stream
         self._bounds = bounds
+        self._deadline = time.monotonic() + bounds.effort
         self.seconds = _seconds(container, stream)
         self.cut = False
         #: How far it was decoded.
@@ -53,34 +66,55 @@ class Clip:
 
     def frames(self) -> Iterator[Frame]:
         """Those to be looked at, an interval apart; raises `BadImage` where not one can be decoded."""
-        deadline = time.monotonic() + self._bounds.effort
-        due = 0.0
-        for at, frame in self._decoded():
-            if at > self._bounds.max_seconds or time.monotonic() > deadline:
+        due, usable = 0.0, False
+        try:
+            for at, frame in self._timed():
+                if at > self._bounds.max_seconds or self._is_late():
+                    self.cut = True
+                    break
+                self.until = at
+                if at >= due:
+                    picture = self._picture(frame)
+                    usable = True
+                    yield Frame(at, picture)
+                    due = _next_due(at, self._bounds.interval)
+        except UNREADABLE:
+            self.cut = True
+        if not usable and not self._is_late():
+            raise _damaged()
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _timed(self) -> Iterator[tuple[float, VideoFrame]]:
+        """Each frame that is whole, and its second of the clip."""
+        begun = None
+        rate = float(self._stream.average_rate or USUAL_RATE)
+        for number, frame in enumerate(self._decoded()):
+            _check_size(frame.width, frame.height, self._bounds.max_pixels)
+            told = number / rate if frame.time is None else float(frame.time)
+            begun = told if begun is None else begun
+            if frame.is_corrupt:
+                self.cut = True
+                continue
+            yield max(0.0, round(told - begun, 4)), frame
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        # Packet by packet, of sound, too: there may be millions without a single frame.
+        packets = self._container.demux()
+        while True:
+            if self._is_late():
                 self.cut = True
                 return
-            self.until = at
-            if at >= due:
-                yield Frame(at, Picture.of(_upright(frame)))
-                due = _next_due(at, self._bounds.interval)
+            with memory.at_most(MEMORY):
+                if (packet := next(packets, None)) is None:
+                    return
+                frames = self._stream.decode(packet) if packet.stream is self._stream else []
+            yield from frames
 
-    def _decoded(self) -> Iterator[tuple[float, VideoFrame]]:
-        begun, usable = None, False
-        rate = float(self._stream.average_rate or USUAL_RATE)
-        try:
-            for number, frame in enumerate(self._container.decode(self._stream)):
-                _check_size(frame.width, frame.height, self._bounds.max_pixels)
-                told = number / rate if frame.time is None else float(frame.time)
-                begun = told if begun is None else begun
-                if frame.is_corrupt:
-                    self.cut = True
-                    continue
-                usable = True
-                yield max(0.0, round(told - begun, 4)), frame
-        except (av.FFmpegError, MemoryError):
-            self.cut = True
-        if not usable:
-            raise _damaged()
+    def _picture(self, frame: VideoFrame) -> Picture:
+        with memory.at_most(MEMORY):
+            return Picture.of(_upright(frame))
 
 
 @contextmanager
@@ -89,21 +123,22 @@ def opened(clip: bytes | Path, bounds: Bounds) -> Iterator[Clip]:
     with _file(clip) as file:
         kind = kind_of(file.read(HEAD))
         file.seek(0)
-        with _container(file, kind) as container:
+        with _container(file, kind, bounds) as container:
             stream = _stream(container)
             _check_size(stream.width, stream.height, bounds.max_pixels)
             # A worker is one process on one core.
             stream.codec_context.thread_count = 1
             # What grows in the middle is refused before there is memory for it.
-            stream.codec_context.options = {"max_pixels": str(bounds.max_pixels)}
+            stream.codec_context.options = {"max_pixels": f"{BLOCKS * bounds.max_pixels:.0f}"}
             yield Clip(container, stream, bounds)
 
 
 def _stream(container: InputContainer) -> VideoStream:
-    if not container.streams.video:
+    stream = container.streams.best("video")
+    # The picture on a record's sleeve is no video.
+    if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
         raise BadImage("there is sound in it and no picture: send a clip with video", code="no_video_stream")
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
+    if stream.codec_context is None or stream.codec_context.codec.name not in CODECS:
         raise BadImage("its pictures are of a kind that we do not read: send H.264", code="not_a_video")
     return stream
 
@@ -113,12 +148,14 @@ def _file(clip: bytes | Path) -> BinaryIO:
 
 
 @contextmanager
-def _container(file: BinaryIO, kind: str) -> Iterator[InputContainer]:
+def _container(file: BinaryIO, kind: str, bounds: Bounds) -> Iterator[InputContainer]:
+    probed = {"max_pixels": f"{PROBED_PIXELS * bounds.max_pixels}", "codec_whitelist": ",".join(CODECS), "threads": "1"}
     try:
         # Told the kind, and given a file that is open: other formats of FFmpeg go on to read files, or addresses,
-        # that a clip names.
-        container = av.open(file, "r", format=kind, options=PROBED)
-    except (av.FFmpegError, ValueError, MemoryError) as e:
+        # that a clip names. Titles, which nobody reads, may be in any encoding.
+        with memory.at_most(MEMORY):
+            container = av.open(file, "r", format=kind, options=PROBED | probed, metadata_errors="ignore")
+    except (*UNREADABLE, ValueError) as e:
         raise _damaged() from e
     try:
         yield container

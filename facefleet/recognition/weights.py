@@ -4,7 +4,7 @@ The file is dlib's own serialisation: each layer's name, then packed integers, a
 float32, from the layer that sees the image to the last (`serialize` in dlib/dnn/layers.h).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
 from io import BufferedReader
@@ -78,6 +78,14 @@ def checksum(path: Path) -> str:
     """The file's SHA-256; raises `Unavailable` where it is missing."""
     with _opened(path) as file:
         return file_digest(file, "sha256").hexdigest()
+
+
+def checksum_of(find: Callable[[], Path]) -> str | None:
+    """That of a file of a package; None where it is not installed, and what was made of it has to do."""
+    try:
+        return checksum(find())
+    except Unavailable:
+        return None
 
 
 def _opened(path: Path) -> BufferedReader:

@@ -23,7 +23,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Commands of the AWS command line that are not just a call.
 MORE_THAN_CALLS = {("s3", "sync"), ("logs", "tail")}
 #: Options of it that every command has.
-GLOBAL = {"query", "output", "max-items"}
+GLOBAL = {"query", "output", "max-items", "cli-binary-format"}
 
 
 def shell(page: Path, program: str) -> Iterator[list[str]]:

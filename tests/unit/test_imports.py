@@ -15,7 +15,13 @@ PACKAGES = sorted(init.parent.name for init in ROOT.glob("*/__init__.py") if ini
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 #: What speaks to everybody, so it may need nothing but Python.
-FIRST_WORDS = ("facefleet.model", "facefleet.ports", "facefleet.errors", "facefleet.settings")
+FIRST_WORDS = (
+    "facefleet.model",
+    "facefleet.ports",
+    "facefleet.errors",
+    "facefleet.settings",
+    "facefleet.settingtext",
+)
 #: A part, and the parts that it may import besides itself. `facefleet` alone are the words: the files at its top.
 MAY_IMPORT = {
     "facefleet": set(),
