@@ -54,7 +54,7 @@ COPY facefleet facefleet
 COPY lambda_tier lambda_tier
 RUN set -- /opt/facefleet/lib/python3.*/site-packages && \
     cp -r facefleet lambda_tier "$1" && \
-    rm -r "$1/facefleet/cli" "$1/facefleet/backends/embedded" && \
+    rm -r "$1/facefleet/cli" "$1/facefleet/classroom" "$1/facefleet/backends/embedded" && \
     python3 deploy/trim.py "$1" dynamodb s3 secretsmanager sqs sts && \
     /opt/facefleet/bin/python -m compileall -q --invalidation-mode unchecked-hash "$1"
 

@@ -77,20 +77,9 @@ def run(backend: Backend, settings: Settings, id: str, stop: threading.Event, le
     )
     process = Processor(recogniser, backend.people, backend.blobs)
     jobs = Jobs(
-        process,
-        backend.blobs,
-        backend.replies,
-        stands=process.stands,
-        working=pulse.working,
-        turned=pulse.turned,
+        process, backend.blobs, backend.replies, stands=process.stands, working=pulse.working, turned=pulse.turned
     )
-    worker = Worker(
-        backend.requests,
-        jobs,
-        pulse,
-        idle=keeper.tidy,
-        probe=lambda: ask(backend, pulse),
-    )
+    worker = Worker(backend.requests, jobs, pulse, idle=keeper.tidy, probe=lambda: ask(backend, pulse))
     with pulse.beating(stop):
         supervision.ready()
         worker.run(stop)

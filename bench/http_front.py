@@ -7,14 +7,14 @@ import base64
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import click
 
-from bench.runtime_api import Crashed, RuntimeApi, running
+from bench.runtime_api import Crashed, RuntimeApi, Server, running
 
 #: What an HTTP API passes on as text; anything else as base64.
 TEXT = ("text/", "application/json", "application/javascript", "application/xml")
@@ -23,8 +23,7 @@ TEXT = ("text/", "application/json", "application/javascript", "application/xml"
 @contextmanager
 def http_front(api: RuntimeApi, *, port: int = 0) -> Iterator[str]:
     """Its address; a process of the function has one event at a time."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _front(api))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", port), _front(api))
     threading.Thread(target=server.serve_forever, args=(0.01,), name="http api", daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -58,11 +58,14 @@ class _Event:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Somebody who hangs up, or is killed, in the middle of a call is no error here."""
+
     daemon_threads = True
 
-    def handle_error(self, *_: object) -> None:
-        """A function that is killed in the middle of a call is no error here."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class RuntimeApi:
@@ -77,7 +80,7 @@ class RuntimeApi:
         self.ready_at = 0.0
         #: What kept it from coming up.
         self.init_error: dict[str, Any] | None = None
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._server = Server(("127.0.0.1", 0), self._handler())
         self.address = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "RuntimeApi":

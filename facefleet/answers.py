@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import pybase64 as base64
 
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 ENCODINGS = "_encodings"
 #: The same: where the file lies that a client, and not a worker, put into the input bucket.
 SOURCE = "_source"
-HIDDEN = (ENCODINGS, SOURCE)
+#: The same: where its line lies that a function wrote, under the file's stem and an ending.
+LINE = "_line"
+HIDDEN = (ENCODINGS, SOURCE, LINE)
 #: What is asked who is on it; the image or clip is kept, and the bare answer.
 ASKED = (JobKind.RECOGNISE, JobKind.VIDEO)
 
@@ -93,11 +95,13 @@ def erase(blobs: Blobs, whole: Json, *, answer: str) -> None:
     blobs.delete(whole.get(SOURCE) or keys.input_image(filename))
     blobs.delete(keys.result(whole["id"]))
     blobs.delete(keys.queued(whole["id"]))
-    if (lies_there := found(blobs, keys.answer(filename))) is None or _says(lies_there, answer):
-        blobs.delete(keys.answer(filename))
-    else:
-        # Another's by now, as files may be called alike; this one's is perhaps among those before it.
-        blobs.delete_older(keys.answer(filename))
+    # Both, for the ending is a setting, which may have been another one when the file was first answered.
+    for key in {keys.answer(filename), whole.get(LINE, keys.answer(filename))}:
+        if (lies_there := found(blobs, key)) is None or _says(lies_there, answer):
+            blobs.delete(key)
+        else:
+            # Another's by now, as files may be called alike; this one's is perhaps among those before it.
+            blobs.delete_older(key)
 
 
 def _says(body: bytes, answer: str) -> bool:
@@ -108,11 +112,21 @@ def _says(body: bytes, answer: str) -> bool:
         return False
 
 
+def columns_of(text: str) -> tuple[str, ...]:
+    """The attributes that stand in a line of results behind the name; `text`: the setting that names them."""
+    return tuple(column.strip() for column in text.split(",") if column.strip())
+
+
 def row(result: Json, columns: Iterable[str]) -> list[str]:
     """The answer, and these attributes of who answers, as text: `mr_bean`, `lawyer`, `freshmen`; empty: has none."""
     attributes = result["faces"][0]["attributes"] if result["faces"] else {}
+    return [result["answer"], *cells(attributes, columns)]
+
+
+def cells(attributes: Mapping[str, object], columns: Iterable[str]) -> tuple[str, ...]:
+    """Of these attributes those of the columns, as text; empty: there is none."""
     values = (attributes.get(column) for column in columns)
-    return [result["answer"], *("" if value is None else str(value) for value in values)]
+    return tuple("" if value is None else str(value) for value in values)
 
 
 def promise(blobs: Blobs, job_id: str) -> None:

@@ -1,5 +1,6 @@
 """Where each blob lies. Keys are `area/name`; on AWS `in` and `out` are the input and the output bucket."""
 
+import re
 from pathlib import PurePosixPath
 
 INPUT, OUTPUT, RESULTS, QUEUED = "in/", "out/", "results/", "queued/"
@@ -22,6 +23,8 @@ CAME = STATE + "came"
 SETTING_UP = STATE + "setting-up"
 PURGED, ERASED = STATE + "purged", STATE + "erased"
 
+#: What a job is called: a UUID's digits.
+JOB_ID = re.compile(r"[0-9a-f]{32}")
 #: A file name's length, in characters.
 MAX_FILENAME = 255
 
@@ -61,8 +64,9 @@ def uploads(upload_id: str) -> str:
     return f"{INPUT}uploads/{upload_id}/"
 
 
-def answer(filename: str) -> str:
-    return OUTPUT + stem(filename)
+def answer(filename: str, ending: str = "") -> str:
+    """`ending`: what a line of results has behind the stem, `.csv` as some expect it; a bare answer has none."""
+    return OUTPUT + stem(filename) + ending
 
 
 def result(job_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
@@ -60,12 +60,21 @@ def changed(person: Person, about: dict[str, Any]) -> Person:
     Raises `BadPerson`.
     """
     name, given = about.get("name", person.name), about.get("attributes", {})
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+    if not isinstance(name, str) or not _is_whole(name) or not 0 < len(name) <= MAX_NAME:
         raise BadPerson(f"a name is text of at most {MAX_NAME} characters", code="bad_name")
     if not isinstance(given, dict) or any(isinstance(value, dict | list) for value in given.values()):
         words = 'attributes are plain values by name, as {"major": "physics"}'
         raise BadPerson(words, code="bad_attributes")
     attributes = {k: v for k, v in {**person.attributes, **given}.items() if v is not None}
+    _check(attributes)
+    return replace(person, name=name, attributes=attributes)
+
+
+def _check(attributes: Mapping[str, object]) -> None:
+    # JSON can spell halves of characters, which no file, table or terminal takes.
+    if not _is_whole(json.dumps(attributes, ensure_ascii=False)):
+        words = "half of a character, as \\ud83d, is no text: write it whole, or leave it out"
+        raise BadPerson(words, code="bad_attributes")
     try:
         size = len(json.dumps(attributes, allow_nan=False))
     except ValueError:
@@ -73,7 +82,14 @@ def changed(person: Person, about: dict[str, Any]) -> Person:
     if size > MAX_ATTRIBUTES_BYTES:
         words = f"attributes take more than {MAX_ATTRIBUTES_BYTES} bytes: keep fewer"
         raise BadPerson(words, code="bad_attributes")
-    return replace(person, name=name, attributes=attributes)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_room(person: Person, photo_id: str) -> None:

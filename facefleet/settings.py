@@ -5,14 +5,14 @@ test keeps true.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from facefleet.errors import BadSettings
+from facefleet.settingtext import parsed
 
 PREFIX = "FACEFLEET_"
 MAX_PORT = 65_535
@@ -29,6 +29,10 @@ EC2_LEAST_BILL = 60.0
 #: A controller that looks less often cannot tell a worker that says nothing from its own sleep.
 LONGEST_TICK = 20.0
 POLICIES = ("priced", "classic")
+SCHEMES = ("http://", "https://")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+#: Those that `facefleet verify` takes off again.
+LINE_SUFFIXES = ("", ".csv", ".txt")
 #: On AWS each look is some calls, which are paid for and counted: one in two seconds is what graders sample by.
 EMBEDDED_TICK, AWS_TICK = 0.5, 2.0
 
@@ -144,6 +148,9 @@ class Settings:
         low=0,
     )
     columns: str = setting("major,year", "attributes of a person that a line of results has behind the name")
+    line_suffix: str = setting(
+        "", "what the key of a function's line of results has behind the file's stem: nothing, `.csv` or `.txt`"
+    )
     cache_bytes: int = setting(
         8_000_000, "bytes of memory, in each web process, to answer the same image without a worker; 0: none", low=0
     )
@@ -158,9 +165,10 @@ class Settings:
         if unknown := sorted(given.keys() - known.keys()):
             raise BadSettings(f"unknown setting {unknown[0]}: the README's table lists the known ones")
         types = get_type_hints(cls)
-        settings = cls(
-            **{known[name].name: _parse(known[name], types[known[name].name], text) for name, text in given.items()}
-        )
+        chosen = {
+            (f := known[name]).name: parsed(name, types[f.name], f.metadata, text) for name, text in given.items()
+        }
+        settings = cls(**chosen)
         settings.check()
         return settings
 
@@ -168,8 +176,7 @@ class Settings:
         """Raises `BadSettings` where single values are fine and do not fit together."""
         if self.min_instances > self.instances_at_most:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
-        if self.policy not in POLICIES:
-            raise BadSettings(f"{PREFIX}POLICY is {' or '.join(POLICIES)}, not {self.policy!r}")
+        self._check_words()
         least = max(self.least_seconds_billed, 60.0) / 3600 * self.instance_price
         if self.budget_per_hour is not None and self.budget_per_hour < least:
             raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR pays for no start of an instance: allow {least:.4f} at least")
@@ -179,10 +186,16 @@ class Settings:
             raise BadSettings(f"{PREFIX}WARM_LEAST is above {PREFIX}WARM_POOL, beyond which none is kept: raise that")
         if self.warm_least and self.auto_scaling_group:
             raise BadSettings(f"{PREFIX}WARM_LEAST is for no {PREFIX}AUTO_SCALING_GROUP: give the group a warm pool")
-        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise BadSettings(f"{PREFIX}LOG_LEVEL is DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
         if not self.keys and not is_loopback(self.host):
             raise BadSettings(f"{PREFIX}HOST={self.host} is not loopback: set {PREFIX}API_KEYS, at least one key")
+
+    def _check_words(self) -> None:
+        choices = {"POLICY": POLICIES, "LOG_LEVEL": LOG_LEVELS, "LINE_SUFFIX": LINE_SUFFIXES}
+        for name, known in choices.items():
+            if (value := getattr(self, name.lower())) not in known:
+                raise BadSettings(f"{PREFIX}{name} is {' or '.join(one or 'empty' for one in known)}, not {value!r}")
+        if self.url and not self.url.lower().startswith(SCHEMES):
+            raise BadSettings(f"{PREFIX}URL begins with {' or '.join(SCHEMES)}, and {self.url!r} does not")
 
     @property
     def instances_at_most(self) -> int:
@@ -231,31 +244,3 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-def _parse(f: "Field[Any]", kind: Any, text: str) -> Any:
-    if isinstance(kind, UnionType):
-        if not text:
-            return None
-        kind = get_args(kind)[0]
-    convert: Callable[[str], Any] = (lambda t: _TRUTH[t.lower()]) if kind is bool else kind
-    try:
-        value = convert(text)
-    except (ValueError, KeyError):
-        raise BadSettings(f"{env_name(f)} must be {kind.__name__}, not {text!r}") from None
-    low = f.metadata["low"]
-    # Written so that "nan", which compares with nothing, is refused too.
-    if low is not None and not low <= value < float("inf"):
-        raise BadSettings(f"{env_name(f)} must be at least {_plain(low)}, not {text}")
-    high = f.metadata["high"]
-    if high is not None and value > high:
-        raise BadSettings(f"{env_name(f)} must be at most {_plain(high)}, not {text}")
-    return value
-
-
-def _plain(number: float) -> str:
-    """As people write it: 0.000001, not 1e-06."""
-    return f"{number:f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)

@@ -69,13 +69,15 @@ class Api:
             request: Request = app.context["request"]
             with self._teller.record("http", f"{request.method} {view.__name__}") as told:
                 try:
-                    if not request.by_iam:
+                    if not request.signed_by:
                         guard.check(request, self._outside.keys())
                     answer = view(request, app.context["left"], told, **arguments)
                 except (Problem, ServiceError) as e:
                     problem = problem_of(e)
                     # Whoever asks for what there is not is no failure of ours.
                     told.outcome, told.failed = problem.code, problem.status >= FAULT
+                    if told.failed:
+                        log.warning("answered %d: %s", problem.status, problem.detail)
                     return problem_response(problem)
                 return json_response(answer)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
-from facefleet import clipfile, uploads
+from facefleet import answers, clipfile, uploads
 from facefleet.errors import BadMessage, NotFound, TooLarge, Unavailable
 from facefleet.model import Failure, Job, JobKind, Result
 from facefleet.settings import Settings
@@ -27,8 +27,8 @@ class Arriving:
         self._outside = outside
         self._settings = settings
         self._teller = teller
-        self._columns = course.columns_of(settings.columns)
-        self._store = course.store_line(self._columns)
+        self._columns = answers.columns_of(settings.columns)
+        self._store = course.store_line(self._columns, settings.line_suffix)
 
     def take(self, event: Json, left: Left) -> None:
         """All of its records, whichever fails; raises `Unavailable` at the end where it is worth to come again.
@@ -67,30 +67,34 @@ class Arriving:
             log.error("%s wakes this function and is where it writes: take its notification away", arrival.bucket)
             return
         try:
-            result = self._result(arrival, left)
+            data = self._read(arrival)
         except NotFound:
+            # Deleted meanwhile.
             told.outcome = "gone"
             return
+        except TooLarge as e:
+            result = self._refused(arrival, e)
+        else:
+            # It may have been recognised before somebody was interrupted.
+            result = self._work.done(self._job(arrival, data), self._store, left, again=not arrival.is_replayed)
         if result["error"] is not None:
             told.fails(result["error"]["code"])
             self._bury(arrival, result["error"])
             return
         self._outside.responses().send(course.message(result, self._columns))
 
-    def _result(self, arrival: Arrival, left: Left) -> Json:
-        """Raises `NotFound` where the object was deleted meanwhile."""
+    def _read(self, arrival: Arrival) -> bytes:
         most = self._settings.max_video_bytes
         if not uploads.is_clip(arrival.filename):
             most = self._settings.max_upload_bytes
-        try:
-            if arrival.size > most:
-                raise TooLarge(f"{arrival.size / 1e6:.1f} MB, the limit is {most / 1e6:g}: send a smaller file")
-            data = self._outside.objects.get(arrival.bucket, arrival.key, version=arrival.version, most=most)
-        except TooLarge as e:
-            job = self._job(arrival, b"")
-            return self._store(self._outside.blobs, job, Result(job.id, job.filename, error=_failure(e)), None)
-        # It may have been recognised before somebody was interrupted.
-        return self._work.done(self._job(arrival, data), self._store, left, again=not arrival.is_replayed)
+        if arrival.size > most:
+            raise TooLarge(f"{arrival.size / 1e6:.1f} MB, the limit is {most / 1e6:g}: send a smaller file")
+        return self._outside.objects.get(arrival.bucket, arrival.key, version=arrival.version, most=most)
+
+    def _refused(self, arrival: Arrival, error: TooLarge) -> Json:
+        job = self._job(arrival, b"")
+        failed = Result(job.id, job.filename, error=Failure(error.code, error.detail))
+        return self._store(self._outside.blobs, job, failed, None)
 
     def _job(self, arrival: Arrival, data: bytes) -> Job:
         return Job(
@@ -105,10 +109,6 @@ class Arriving:
     def _bury(self, arrival: Arrival, error: Json) -> None:
         if self._outside.dead is not None:
             self._outside.dead().send(dead_letter(arrival, error))
-
-
-def _failure(error: TooLarge) -> Failure:
-    return Failure(error.code, error.detail)
 
 
 def dead_letter(arrival: Arrival, error: Json) -> str:

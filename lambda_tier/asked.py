@@ -17,7 +17,7 @@ OURS = "/v1/"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Header names in small letters. `by_iam`: AWS itself has checked who asks."""
+    """Header names in small letters. `signed_by`: who asks, where AWS itself has checked that, else empty."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Request:
     query: Mapping[str, str]
     text: str = field(default="", repr=False)
     is_base64: bool = False
-    by_iam: bool = False
+    signed_by: str = ""
 
     @property
     def content_type(self) -> str:
@@ -54,7 +54,7 @@ def request_of(event: Json, kind: Kind) -> Request:
         query=_texts(event, "queryStringParameters", "multiValueQueryStringParameters"),
         text=body if isinstance(body := event.get("body"), str) else "",
         is_base64=event.get("isBase64Encoded") is True,
-        by_iam=_is_by_iam(context),
+        signed_by=_signed_by(context),
     )
 
 
@@ -93,10 +93,11 @@ def _texts(event: Json, name: str, many: str) -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, str)}
 
 
-def _is_by_iam(context: Json) -> bool:
+def _signed_by(context: Json) -> str:
     """An HTTP API and a function URL tell who it was under `authorizer`, a REST API under `identity`."""
     signed = _mapping(_mapping(context.get("authorizer")).get("iam")).get("userArn")
-    return bool(signed or _mapping(context.get("identity")).get("userArn"))
+    arn = signed or _mapping(context.get("identity")).get("userArn")
+    return arn if isinstance(arn, str) else ""
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from facefleet.idempotencykey import HEADER, REPLAYED, key_of
 from facefleet.model import Job
 from facefleet.problems import unless_failed
 from facefleet.recognition.jobs import Store
@@ -11,14 +12,12 @@ from facefleet.wire import Json
 from lambda_tier import course, guard
 from lambda_tier.asked import Request
 from lambda_tier.outside import Outside
-from lambda_tier.parameters import idempotency_key
 from lambda_tier.telling import Told
 from lambda_tier.work import Left, Work
 
 #: API Gateway waits for 29 s at most, and a client on the way to it not as long:
 #: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 EFFORT = 20.0
-REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Doing:
 
     def answer(self, job: Job, request: Request, left: Left, told: Told) -> Answer:
         """The result; a problem where its job ended without an answer."""
-        if (key := idempotency_key(request)) is None:
+        if (key := key_of(request.headers.get(HEADER.lower()))) is None:
             return Answer(200, unless_failed(self.done(job, left, told)))
         identity, fingerprint = digest("http", guard.caller(request), key), fingerprint_of(job)
         job = replace(job, id=digest(identity, fingerprint))

@@ -13,9 +13,8 @@ from facefleet.errors import BadMessage
 
 Json = Mapping[str, Any]
 
-JOB_ID = re.compile(r"[0-9a-f]{32}")
 #: An upload's key, as `keys.upload` makes it, in the input bucket.
-UPLOAD = re.compile(r"uploads/([0-9a-f]{32})/([^/]+)")
+UPLOAD = re.compile(rf"uploads/({keys.JOB_ID.pattern})/([^/]+)")
 #: Put, Post, Copy and CompleteMultipartUpload:
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 CREATED = "ObjectCreated:"

@@ -107,11 +107,13 @@ def _file_of_form(body: bytes, content_type: str) -> File:
     if not boundary:
         raise Problem(400, "malformed_request", "a form without a boundary: let your HTTP library make it")
     found: dict[str, File] = {}
-    for part in body.split(b"--" + boundary.encode("latin-1", "replace"))[1 : 1 + MAX_PARTS]:
+    # A boundary begins a line: within a file, the same characters may stand anywhere else.
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"), 1 + MAX_PARTS)
+    for part in parts[1 : 1 + MAX_PARTS]:
         head, blank, data = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         name, filename = _names(head)
         if blank and name and filename is not None:
-            found.setdefault(name, File(keys.clean_filename(filename), data.removesuffix(b"\r\n")))
+            found.setdefault(name, File(keys.clean_filename(filename), data))
     for name in (*PARTS, *found):
         if name in found:
             return found[name]

@@ -27,5 +27,6 @@ def check(request: Request, keys: Keys) -> None:
 
 
 def caller(request: Request) -> str:
-    """A digest of the key with which the request came: who asks under an `Idempotency-Key` shares it with nobody."""
-    return sha256(request.headers.get(HEADER, "").encode("utf-8", "replace")).hexdigest()
+    """A digest of who asks, by key or by AWS's word: who asks under an `Idempotency-Key` shares it with nobody."""
+    who = request.signed_by or request.headers.get(HEADER, "")
+    return sha256(who.encode("utf-8", "replace")).hexdigest()

@@ -7,7 +7,7 @@ and loads what is loaded once: models, gallery, clients.
 import logging
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from facefleet.backends.aws import function
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Processes that wait for replies come and go; so many are known by their queues.
+MOST_QUEUES = 64
+
 
 def __getattr__(name: str) -> Callable[[Any, Any], Any]:
     if name == "handler":
@@ -41,8 +44,9 @@ def __getattr__(name: str) -> Callable[[Any, Any], Any]:
 @cache
 def _handler() -> Callable[[Any, Any], Any]:
     keep_memory()
-    tell_as_json()
-    return built(Settings.from_env(os.environ), os.environ)
+    settings = Settings.from_env(os.environ)
+    tell_as_json(settings.log_level)
+    return built(settings, os.environ)
 
 
 def built(settings: Settings, env: Mapping[str, str]) -> Function:
@@ -66,7 +70,7 @@ def outside_of(settings: Settings, env: Mapping[str, str]) -> Outside:
         blobs=account.blobs,
         people=account.people,
         objects=account.objects,
-        replies=cache(account.queue),
+        replies=lru_cache(MOST_QUEUES)(account.queue),
         responses=cache(lambda: account.queue(settings.response_queue)),
         dead=cache(lambda: account.queue(dead)) if dead else None,
         presign=account.blobs.presigned,

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from facefleet import wire
 from facefleet.errors import BadMessage, Unavailable
-from facefleet.model import Job, JobKind
+from facefleet.model import Failure, Job, JobKind
 from facefleet.problems import Problem
 from facefleet.settings import Settings
 from facefleet.wire import GARBAGE, Json
@@ -23,6 +23,11 @@ from lambda_tier.telling import Teller, Told
 from lambda_tier.work import Left, Work
 
 log = logging.getLogger(__name__)
+
+#: A function may read people, and write nothing of them (deploy/policies/function.json).
+CANNOT_ENROL = Failure(
+    "cannot_enrol", "a function only recognises: enrol by a service, POST /v1/people/{id}/photos, or facefleet roster"
+)
 
 
 class Queued:
@@ -79,7 +84,10 @@ class Queued:
         if job.kind is JobKind.TIDY:
             self._work.tidy()
             return
-        result = self._work.done(job, course.store_result, left, again=receives > 1 or job.again)
+        if job.kind is JobKind.ENROL:
+            result = self._work.refused(job, CANNOT_ENROL)
+        else:
+            result = self._work.done(job, course.store_result, left, again=receives > 1 or job.again)
         if result["error"] is not None:
             told.fails(result["error"]["code"])
         self._work.clear(job, result)

@@ -12,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from facefleet.entry import quieten
 from facefleet.errors import ServiceError
+from facefleet.problems import Problem
 from lambda_tier.tracing import trace
 
 SERVICE = "facefleet"
@@ -55,7 +56,7 @@ class Teller:
         try:
             yield told
         except Exception as e:
-            told.fails(e.code if isinstance(e, ServiceError) else "internal_error")
+            told.fails(e.code if isinstance(e, ServiceError | Problem) else "internal_error")
             raise
         finally:
             seconds = time.perf_counter() - began
@@ -66,8 +67,16 @@ class Teller:
             trace("record", at, at + seconds, line, failed=told.failed)
 
 
-def tell_as_json() -> None:
-    """Has what our modules and libraries log, which goes out by the runtime's own handler, be JSON, too."""
+class _Line(LambdaPowertoolsFormatter):
+    """Ended here, for the runtime's handler does not end it: metrics that come behind have to begin a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{super().format(record)}\n"
+
+
+def tell_as_json(level: str) -> None:
+    """Has what our modules and libraries log from this level on, by the runtime's own handler, be JSON, too."""
+    logging.getLogger().setLevel(level)
     for handler in logging.getLogger().handlers:
-        handler.setFormatter(LambdaPowertoolsFormatter(service=SERVICE))
+        handler.setFormatter(_Line(service=SERVICE))
     quieten()

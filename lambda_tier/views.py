@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from facefleet.model import Job, JobKind
+from facefleet.parameters import flag, top_k
 from facefleet.problems import Problem, unless_failed
 from facefleet.settings import Settings
 from lambda_tier import course, files
@@ -13,7 +14,6 @@ from lambda_tier.asked import Request
 from lambda_tier.doing import Answer, Doing
 from lambda_tier.files import File
 from lambda_tier.outside import Outside
-from lambda_tier.parameters import flag, top_k
 from lambda_tier.telling import Told
 from lambda_tier.uploaded import Uploaded
 from lambda_tier.work import Left
@@ -35,7 +35,7 @@ class Views:
     def _answer(self, kind: JobKind, request: Request, left: Left, told: Told) -> Answer:
         if (upload := upload_of(request)) is not None:
             return self.uploaded.answer(upload, kind, request, left, told)
-        everybody = kind is JobKind.VIDEO and flag(request, "appearances")
+        everybody = kind is JobKind.VIDEO and flag(request.query, "appearances")
         job = self._job(self._checked(files.file_of(request), kind), kind, request)
         return self.doing.answer(replace(job, everybody=everybody), request, left, told)
 
@@ -55,7 +55,7 @@ class Views:
         return files.checked(file, kind, max_pixels=self.settings.max_pixels, **limits)
 
     def _job(self, file: File, kind: JobKind, request: Request) -> Job:
-        return Job(uuid4().hex, kind, file.filename, time.time(), image=file.data, top_k=top_k(request))
+        return Job(uuid4().hex, kind, file.filename, time.time(), image=file.data, top_k=top_k(request.query))
 
 
 def upload_of(request: Request) -> str | None:

@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from facefleet import answers
 from facefleet.errors import Unavailable
-from facefleet.model import Job
+from facefleet.model import Failure, Job, Result
 from facefleet.recognition.encoder import Encoder
 from facefleet.recognition.jobs import Jobs, Store
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
-from facefleet.recognition.recogniser import Limits, Recogniser, bounds_of
+from facefleet.recognition.recogniser import Recogniser, limits_of
 from facefleet.settings import Settings
 from facefleet.wire import Json
+from lambda_tier import course
 from lambda_tier.outside import Outside
 
 #: Seconds kept for what comes behind looking: the result stored, the answer told.
@@ -48,6 +49,12 @@ class Work:
                 return result
         raise Unavailable("people were erased while they were recognised: try again")
 
+    def refused(self, job: Job, failure: Failure) -> Json:
+        """The job's result, stored and told: that nothing was done."""
+        result = course.store_result(self._outside.blobs, job, Result(job.id, job.filename, error=failure), None)
+        answers.reply(self._outside.replies, job, result)
+        return result
+
     def clear(self, job: Job, result: Json) -> None:
         """What the job waited in goes."""
         self._jobs(answers.store, LEAST).clear(job, result)
@@ -56,13 +63,8 @@ class Work:
         self._keeper.tidy()
 
     def _jobs(self, store: Store, effort: float) -> Jobs:
-        bounds = bounds_of(self._settings)
-        limits = Limits(
-            self._settings.max_pixels,
-            self._settings.stranger_rate,
-            self._settings.threshold,
-            replace(bounds, effort=min(bounds.effort, effort)),
-        )
+        limits = limits_of(self._settings)
+        limits = replace(limits, clips=replace(limits.clips, effort=min(limits.clips.effort, effort)))
         process = Processor(Recogniser(self._encode, self._keeper, limits), self._outside.people, self._outside.blobs)
         return Jobs(process, self._outside.blobs, self._outside.replies, stands=process.stands, store=store)
 

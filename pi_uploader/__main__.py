@@ -54,6 +54,8 @@ def main() -> None:
     if sys.stderr is not None:
         faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # It warns with whole addresses, and who has a signed one may use it.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         given = {name: getattr(options, name, None) for name in OPTIONS}
         settings = load(getattr(options, "settings", None), given, os.environ)

@@ -39,13 +39,17 @@ MAX_RETRY_AFTER = 21_600.0
 class Away(ConnectionError):
     """No answer now: try again later, after `retry_after` seconds if the service says so.
 
-    The words say what to look at. `of_one`: perhaps this request alone gets none.
+    The words say what to look at. `of_one`: perhaps this request alone gets none. `waited`: it has had its turn, long
+    enough for others to go before it now.
     """
 
-    def __init__(self, words: str, retry_after: float | None = None, *, of_one: bool = False) -> None:
+    def __init__(
+        self, words: str, retry_after: float | None = None, *, of_one: bool = False, waited: bool = False
+    ) -> None:
         super().__init__(words)
         self.retry_after = retry_after
         self.of_one = of_one
+        self.waited = waited
 
 
 class Refused(ValueError):
@@ -150,6 +154,9 @@ def failure(reply: Reply, url: str, final: frozenset[int] = FINAL) -> Away | Ref
 
 def strange(url: str, status: int) -> str:
     """What to say of an answer that the service does not give."""
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        # As API Gateway's before a function.
+        return f"what stands before {url} takes no capture of this size: set upload to presigned, or have smaller ones"
     return f"{url} gave no answer of facefleet's ({status}): is another service there, or a login page?"
 
 

@@ -5,6 +5,7 @@ is lost with the process: then the errand is begun anew, which is harmless.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +14,8 @@ from typing import Any
 
 from pi_uploader.door import Away, Door, Reply, failure, retry_after, strange
 
-#: Seconds until a result is asked for: the first time, later, and in all before it is another capture's turn.
+#: Seconds until a result is asked for: the first time, later, and in all, with the time that the looks themselves take,
+#: before it is another capture's turn.
 FIRST_LOOK, LAST_LOOK, LOOK_FOR = 0.1, 2.0, 60.0
 GROWTH = 1.5
 #: Where a result will be, as the service names it: on its own host, whatever stands before.
@@ -23,7 +25,7 @@ NO_UPLOADS = "no_uploads"
 #: Statuses that say that a thing is not there, any more or yet.
 MISSING = frozenset({404, 410})
 
-#: Waits so many seconds; true if the program ends.
+#: Waits so many seconds; true if there is more to do than to wait: the program ends, or somebody waits at the button.
 Pause = Callable[[float], object]
 
 
@@ -102,9 +104,11 @@ def result_of(door: Door, errand: Errand, reply: Reply, pause: Pause) -> Any:
 
 def awaited(door: Door, errand: Errand, pause: Pause) -> Any:
     """The result, once it is there. Raises `Away`, also where it takes too long: the next try waits on."""
+    words = f"{door.url} has taken it, and is not done yet"
+    deadline = time.monotonic() + LOOK_FOR
     for seconds in looks():
         if pause(seconds):
-            raise Away("this program ends")
+            raise Away(words, waited=True)
         reply = door.ask("GET", errand.place)
         if reply.status == HTTPStatus.OK and reply.body is not None:
             return reply.body
@@ -112,7 +116,9 @@ def awaited(door: Door, errand: Errand, pause: Pause) -> Any:
             # Nobody knows of it any more: it is asked for again.
             errand.place = "" if reply.status in MISSING else errand.place
             raise failure(reply, door.url)
-    raise Away(f"{door.url} has taken it, and is not done yet", of_one=True)
+        if time.monotonic() >= deadline:
+            break
+    raise Away(words, of_one=True, waited=True)
 
 
 def looks() -> Iterator[float]:

@@ -3,10 +3,11 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Set
 from pathlib import Path
 
 from pi_uploader.camera import CameraFailed, NoCamera
-from pi_uploader.forms import CLIPS, suffix_of
+from pi_uploader.forms import CLIPS, TYPES, suffix_of
 from pi_uploader.recording import Clip
 
 log = logging.getLogger(__name__)
@@ -18,12 +19,14 @@ CLIP_SUFFIXES = frozenset({".mp4", ".m4v", ".h264", ".264"})
 class FolderCamera:
     """The files of a folder by name, over and over, as they are.
 
-    Each round looks anew at what is in the folder. A file that is gone by its turn, or cannot be read, is passed over.
+    Each round looks anew at what is in the folder. A file that is gone by its turn, cannot be read, or is not what its
+    name says, is passed over.
     """
 
     def __init__(self, folder: Path) -> None:
         files_of(folder, PHOTO_SUFFIXES | CLIP_SUFFIXES)
-        self._photos, self._clips = Round(folder, PHOTO_SUFFIXES), Round(folder, CLIP_SUFFIXES)
+        self._photos = Round(folder, PHOTO_SUFFIXES, TYPES.keys() - CLIPS)
+        self._clips = Round(folder, CLIP_SUFFIXES, CLIPS)
         self._folder = folder
         self._seconds = 0.0
         self._due = 0.0
@@ -50,7 +53,7 @@ class FolderCamera:
         self._due += self._seconds
         now = time.monotonic()
         began = now - self._seconds
-        return Clip(self._next_clip(), time.time() - self._seconds, began, now)
+        return Clip(self._clips.next(), time.time() - self._seconds, began, now)
 
     def end(self) -> None:
         self._seconds = 0.0
@@ -58,22 +61,16 @@ class FolderCamera:
     def close(self) -> None:
         self._closed = True
 
-    def _next_clip(self) -> bytes:
-        data = self._clips.next()
-        if suffix_of(data) not in CLIPS:
-            raise CameraFailed(f"a file of {self._folder} is no clip of MP4 or H.264: move it away")
-        return data
-
     def _check(self) -> None:
         if self._closed:
             raise CameraFailed(f"the camera of {self._folder} is closed: open it again")
 
 
 class Round:
-    """Files with these suffixes."""
+    """Files with these suffixes, and of these forms by what is in them."""
 
-    def __init__(self, folder: Path, suffixes: frozenset[str]) -> None:
-        self._folder, self._suffixes = folder, suffixes
+    def __init__(self, folder: Path, suffixes: frozenset[str], forms: Set[str]) -> None:
+        self._folder, self._suffixes, self._forms = folder, suffixes, forms
         self._left: deque[Path] = deque()
 
     def next(self) -> bytes:
@@ -83,15 +80,17 @@ class Round:
         self._left.extend(files_of(self._folder, self._suffixes))
         if file := self._next():
             return file
-        raise CameraFailed(f"no file in {self._folder} can be read: put one there that can")
+        forms = " or ".join(sorted(self._forms))
+        raise CameraFailed(f"no file in {self._folder} can be read as {forms}: put one there that can")
 
     def _next(self) -> bytes | None:
         while self._left:
             path = self._left.popleft()
             try:
-                if data := path.read_bytes():
+                if (data := path.read_bytes()) and suffix_of(data) in self._forms:
                     return data
-                log.warning("%s is empty: move it away", path)
+                # Nor raised, as below.
+                log.warning("%s is %s: move it away", path, "not what its name says" if data else "empty")
             except FileNotFoundError:
                 continue
             except OSError as e:

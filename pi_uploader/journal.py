@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from pi_uploader.answers import Answer
+from pi_uploader.answers import Answer, in_cell
 from pi_uploader.disk import MAKING, sync_folder
 from pi_uploader.spool import Item
 
@@ -101,7 +101,7 @@ def _utc(at: float) -> str:
 
 def _in_a_line(text: str) -> str:
     """A line is a line: words may hold anything."""
-    return " ".join(text[:MAX_TEXT].split())
+    return in_cell(" ".join(text[:MAX_TEXT].split()))
 
 
 def _parsed(line: str) -> list[str]:

@@ -96,11 +96,14 @@ def take_frames(client: Client, session: Session, ending: Ending) -> None:
 
 
 def conclude(client: Client, session: Session, lines: Iterable[str], csv: Path) -> None:
-    """Tells these lines and who was seen when, and writes that to the file."""
+    """Tells these lines and who was seen when, and writes that to the file. Raises `OSError` where it cannot."""
     found = sightings(list(session.seen))
-    write_csv(csv, found)
     for line in (*lines, *map(in_words, found)):
         client.say(line)
+    try:
+        write_csv(csv, found)
+    except OSError as e:
+        raise OSError(f"who was seen when cannot be written to {csv} ({e.strerror}): name another --csv") from e
     client.say(f"who was seen when: {csv}")
 
 

@@ -14,8 +14,8 @@ from pi_uploader.segments import Cutter, Segment
 
 log = logging.getLogger(__name__)
 
-#: Clips that wait to be kept, as long as a disk is slow; then the oldest go.
-MAX_CLIPS = 60
+#: Clips that wait to be kept, and their bytes, as long as a disk is slow; then the oldest go. A small Pi has 512 MB.
+MAX_CLIPS, MAX_BYTES = 60, 50_000_000
 #: Seconds without a frame, beyond those of a clip, after which a recording has failed.
 PATIENCE = 5.0
 
@@ -80,11 +80,14 @@ class Reel:
         return Clip(data, self._ahead + began, began, ended)
 
     def _put(self, segment: Segment) -> None:
-        if len(self._cut) >= MAX_CLIPS:
+        while self._cut and (len(self._cut) >= MAX_CLIPS or self._bytes() + segment.size > MAX_BYTES):
             self._cut.popleft()
             log.warning("a clip went, since the disk does not keep up with the camera: is the card worn out?")
         self._cut.append(segment)
         self._changed.notify()
+
+    def _bytes(self) -> int:
+        return sum(segment.size for segment in self._cut)
 
     def _raise_failure(self) -> None:
         if self._failed is not None:

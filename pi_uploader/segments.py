@@ -20,6 +20,11 @@ class Segment:
     times: tuple[float, ...]
 
     @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, self.frames))
+
+    @property
     def data(self) -> bytes:
         """As a file of H.264."""
         return b"".join(self.frames)

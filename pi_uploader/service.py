@@ -1,5 +1,6 @@
 """What the client asks the service: who is this, and: enrol this. Each may be asked again, and counts once."""
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +30,7 @@ class Service:
         self._door = door
         self._presigned = presigned
         self._errands: dict[str, Errand] = {}
+        self._choosing = threading.Lock()
 
     def ask(self, item: Item, image: bytes, pause: Pause = time.sleep) -> Answer:
         """What the service says of it. Raises `Away`, and then goes on where it was when it is asked again."""
@@ -39,7 +41,8 @@ class Service:
             answer = self._recognise(item, image, started, pause)
         except Refused as e:
             answer = Answer(Outcome.REFUSED, str(e), code=e.code, round_trip=time.monotonic() - started)
-        self._errands.pop(item.key, None)
+        with self._choosing:
+            self._errands.pop(item.key, None)
         return answer
 
     def _recognise(self, item: Item, image: bytes, started: float, pause: Pause) -> Answer:
@@ -67,9 +70,11 @@ class Service:
         return result_of(self._door, errand, self._door.ask("POST", path, headers=key, **body), pause)
 
     def _errand(self, key: str) -> Errand:
-        while len(self._errands) >= MAX_ERRANDS and key not in self._errands:
-            self._errands.pop(next(iter(self._errands)), None)
-        return self._errands.setdefault(key, Errand())
+        # Two at once would each take away what the other looks at.
+        with self._choosing:
+            while len(self._errands) >= MAX_ERRANDS and key not in self._errands:
+                self._errands.pop(next(iter(self._errands)), None)
+            return self._errands.setdefault(key, Errand())
 
 
 def add_person(door: Door, person_id: str, name: str) -> bool:

@@ -8,6 +8,8 @@ from math import ceil
 from pathlib import Path
 from statistics import median
 
+from pi_uploader.answers import in_cell
+
 #: Who is out of sight for longer was away, and comes anew.
 GAP = 5.0
 COLUMNS = ("person", "first", "last", "seconds", "frames")
@@ -49,7 +51,8 @@ def write_csv(path: Path, found: Iterable[Sighting]) -> None:
         writer.writerow(COLUMNS)
         for sighting in found:
             seconds = round(sighting.last - sighting.first, 3)
-            writer.writerow((sighting.person, _local(sighting.first), _local(sighting.last), seconds, sighting.frames))
+            first, last = _local(sighting.first), _local(sighting.last)
+            writer.writerow((in_cell(sighting.person), first, last, seconds, sighting.frames))
 
 
 def p50_p95(values: Sequence[float]) -> tuple[float, float] | None:

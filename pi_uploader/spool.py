@@ -102,8 +102,8 @@ class Spool:
         self._in_hand: set[Item] = set()
         self._last = max((item.number for item in self._sizes), default=0)
         self._ends = False
-        #: Captures that went to make room.
-        self.lost = 0
+        #: Captures that went to make room, and those of them that were clips.
+        self.lost = self.lost_clips = 0
 
     def __enter__(self) -> "Spool":
         return self
@@ -209,7 +209,7 @@ class Spool:
                 raise self._full()
             (self._folder / oldest.name).unlink(missing_ok=True)
             self._forget(oldest)
-            self.lost += 1
+            self.lost, self.lost_clips = self.lost + 1, self.lost_clips + oldest.is_clip
             log.warning("%s went, unsent, to make room", oldest.label)
 
     def _short_of(self, needed: int) -> int:

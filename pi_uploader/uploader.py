@@ -28,8 +28,8 @@ SPREAD = 0.1
 IDLE = 20.0
 #: So often a capture is asked for that seems to be refused alone; then others get their turn before it.
 TRIES_IN_A_ROW = 10
-#: None of its waits is longer, but those that the service asks for: 20 MB, the most that it takes, at 25 KB a second.
-SILENT = 900.0
+#: None of its waits is longer, but those that the service asks for, and an upload at so many bytes a second.
+SILENT, SLOWEST = 900.0, 25_000.0
 #: What is told of a capture that is not there any more, so that nobody waits for it.
 DELETED = Answer(Outcome.REFUSED, "it was deleted by somebody, and is not sent", code="deleted")
 
@@ -140,11 +140,11 @@ class _Sender:
             log.exception("the answer to %s cannot be written down", item.name)
 
     def _ask(self, item: Item, image: bytes) -> Answer:
-        self._sign()
+        self._sign(len(image) / SLOWEST)
         if self._stop.is_set():
             raise Away("this program ends")
         try:
-            answer = self._service.ask(item, image, self._stop.wait)
+            answer = self._service.ask(item, image, self._wait)
         except Away as e:
             self._heard.away(e)
             raise
@@ -160,8 +160,17 @@ class _Sender:
 
     def _ends(self, state: RetryCallState) -> bool:
         """Whether the capture goes back: the program ends, or it is the turn of others."""
-        has_had_its_turn = getattr(_failure(state), "of_one", False) and state.attempt_number >= TRIES_IN_A_ROW
-        return self._stop.is_set() or (has_had_its_turn and self._spool.others_wait())
+        failure = _failure(state)
+        has_had_its_turn = getattr(failure, "of_one", False) and state.attempt_number >= TRIES_IN_A_ROW
+        has_waited = getattr(failure, "waited", False)
+        return self._stop.is_set() or ((has_had_its_turn or has_waited) and self._spool.others_wait())
+
+    def _wait(self, seconds: float) -> bool:
+        """For a result that is not there yet; true if the program ends, or a press has put another capture in line."""
+        self._nudged.wait(seconds)
+        is_nudged = self._nudged.is_set()
+        self._nudged.clear()
+        return self._stop.is_set() or (is_nudged and self._spool.others_wait())
 
     def _sleep(self, seconds: float) -> None:
         self._sign(seconds)

@@ -1,6 +1,7 @@
 """Video mode: one recording, as clips that are uploaded while it goes on, and frames; in the end who was seen when."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ RETRY = 3.0
 class Filming(Session):
     """What a session brought: of its frames, and of its clips."""
 
-    #: When the first and the last frame of each clip were taken, on the monotonic clock.
+    #: Clips that came, those as well for which there was no room.
+    came: int = 0
+    #: When the first and the last frame of each that was kept were taken, on the monotonic clock.
     clips: list[tuple[float, float]] = field(default_factory=list)
     #: Seconds from the end of a clip to its answer.
     clip_latencies: list[float] = field(default_factory=list)
@@ -48,18 +51,20 @@ def film(client: Client, session: Filming, ending: Ending, *, csv: Path) -> None
     check_length(settings)
     client.open_camera()
     has_frames = settings.record == "both" and gives_photos(client)
+    ends = time.monotonic() + settings.seconds
     with kept_clips(client, session):
         if has_frames:
             session.planned = frames_in(settings)
             take_frames(client, session, ending)
-        else:
-            ending.stop.wait(settings.seconds)
+        # The last frame may be long before.
+        ending.stop.wait(max(0.0, ends - time.monotonic()))
     # Whoever asks from here on will not wait.
     ending.stop.set()
     await_answers(client, ending.now)
-    lines = [*in_words(session, lost=client.spool.lost)]
+    spool = client.spool
+    lines = [*in_words(session, lost=spool.lost_clips)]
     if has_frames:
-        lines += summary(session, settings.interval, lost=client.spool.lost)
+        lines += summary(session, settings.interval, lost=spool.lost - spool.lost_clips)
     conclude(client, session, lines, csv)
 
 
@@ -114,11 +119,12 @@ def keep_next(client: Client, session: Filming, timeout: float) -> bool:
     """Whether there was a clip in time. Raises `CameraError`."""
     if (clip := client.open_camera().clip(timeout)) is None:
         return False
-    session.clips.append((clip.began, clip.ended))
+    session.came += 1
     try:
-        client.keep(clip, f"{CLIP}-{len(session.clips)}")
+        client.keep(clip, f"{CLIP}-{session.came}")
+        session.clips.append((clip.began, clip.ended))
     except SpoolFull as e:
-        client.say(f"no clip {len(session.clips)}: {e}")
+        client.say(f"no clip {session.came}: {e}")
     return True
 
 

@@ -1,6 +1,5 @@
 """How whoever sent a file is answered: at once, later, or as the first time."""
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,6 +8,8 @@ from flask import Response, jsonify, request, url_for
 
 from facefleet import answers
 from facefleet.errors import NotFound
+from facefleet.idempotencykey import REPLAYED
+from facefleet.keys import JOB_ID
 from facefleet.model import Job
 from facefleet.ports import Blobs
 from facefleet.problems import unless_failed
@@ -16,10 +17,8 @@ from facefleet.wire import Json
 from web_tier.auth import caller
 from web_tier.cache import HIT
 from web_tier.desk import Desk
-from web_tier.idempotency import REPLAYED, Asked, Once, Step, asked_under
+from web_tier.idempotency import Asked, Once, Step, asked_under
 from web_tier.probe import Probe
-
-JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
 import json
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from threading import Condition
 
 from facefleet import answers, keys
 from facefleet.errors import Unavailable
+from facefleet.idempotencykey import HEADER
 from facefleet.model import Job, JobKind
 from facefleet.ports import Blobs
 from facefleet.problems import Problem
@@ -24,17 +24,10 @@ from facefleet.wire import GARBAGE, Json
 
 log = logging.getLogger(__name__)
 
-HEADER = "Idempotency-Key"
-#: The header that says so, and its word: https://docs.stripe.com/api/idempotent_requests
-REPLAYED = {"Idempotent-Replayed": "true"}
 #: Seconds after which a job without a result is sent again: its message may have been deleted by hand.
 RESEND = 300.0
 #: Seconds that a request waits while another under its key is sent. Then it is sent, too, which is harmless.
 TURN = 10.0
-
-KEY = re.compile(r"[!-~]{1,255}")
-#: A string as RFC 8941 writes it.
-QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +55,6 @@ class Step(Enum):
     WAIT = auto()
     REPLAY = auto()
     REFUSE = auto()
-
-
-def key_of(header: str | None) -> str | None:
-    """The key that a client chose, bare or as a quoted string; None if it chose none."""
-    if header is None:
-        return None
-    quoted = QUOTED.fullmatch(header)
-    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header
-    if not KEY.fullmatch(key) or (header.startswith('"') and not quoted):
-        raise Problem(400, "bad_idempotency_key", f"{HEADER} is 1 to 255 visible characters of ASCII, as a UUID is")
-    return key
 
 
 def asked_under(caller: bytes, key: str, job: Job, digest: bytes) -> Asked:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from facefleet import answers
 from facefleet.errors import Conflict, NotFound
+from facefleet.parameters import flag
 from facefleet.people import changed, newcomer, update
 from facefleet.ports import Blobs, People, Queue
 from facefleet.problems import Problem, unless_failed
@@ -15,7 +16,6 @@ from web_tier.answering import lookup, queued, still_queued
 from web_tier.auth import needs
 from web_tier.desk import Desk
 from web_tier.erasure import erase_person
-from web_tier.parameters import flag
 from web_tier.uploads import json_object, probe_of_request
 
 MAX_PAGE = 1000
@@ -79,7 +79,7 @@ class PeopleViews:
     def enrol(self, person_id: str) -> Response:
         with self.desk.seat():
             self.people.get(person_id)
-            force = flag("force")
+            force = flag(request.args, "force")
             probe = probe_of_request(self.settings.max_pixels)
             job = self.desk.enrolment(probe, person_id, force=force)
             where = url_for("people.show_photo", person_id=person_id, photo_id=job.id)

@@ -6,15 +6,16 @@ from typing import NoReturn
 
 from flask import Blueprint, Response, request
 
+from facefleet.idempotencykey import HEADER, key_of
 from facefleet.model import Job
+from facefleet.parameters import top_k
 from facefleet.ports import Blobs
 from facefleet.problems import RETRY_AFTER, Problem
 from facefleet.settings import Settings
 from web_tier.answering import Answering, show
 from web_tier.auth import needs
 from web_tier.desk import Desk
-from web_tier.idempotency import HEADER, Once, key_of
-from web_tier.parameters import top_k
+from web_tier.idempotency import Once
 from web_tier.uploaded import Uploaded
 from web_tier.uploads import Upload, file_of_request, images
 
@@ -38,7 +39,7 @@ class RecognitionViews:
     @needs("recognise")
     def recognise(self) -> Response:
         with self.desk.seat():
-            candidates, key = top_k(), key_of(request.headers.get(HEADER))
+            candidates, key = top_k(request.args), key_of(request.headers.get(HEADER))
             probe = file_of_request(images(self.settings.max_pixels))
             ask = partial(self.desk.recognition, top_k=candidates)
             if isinstance(probe, Upload):

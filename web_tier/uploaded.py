@@ -8,13 +8,11 @@ from uuid import uuid4
 from flask import Blueprint, Response
 
 from facefleet import keys
-from facefleet.errors import NotFound
-from facefleet.model import Job, JobKind
+from facefleet.model import Job
 from facefleet.ports import Blobs, Presign
-from facefleet.problems import Problem
 from facefleet.settings import Settings
-from facefleet.uploads import begun, is_clip, wanted
-from web_tier.answering import JOB_ID, Answering
+from facefleet.uploads import begun, check_kind, nothing_there, opened, wanted
+from web_tier.answering import Answering
 from web_tier.auth import needs
 from web_tier.idempotency import asked_of_upload
 from web_tier.people import created
@@ -31,21 +29,19 @@ class Uploaded:
 
     def answer(self, upload: Upload, ask: Callable[[Probe], Job], answering: Answering) -> Response:
         """As of a file that was sent here, which `ask` makes a job of; the same upload again is the same job."""
-        _open(self.presign)
+        opened(self.presign)
         key = self._key(upload)
         # Its bytes are the worker's to read.
         probe = Probe(key.removeprefix(keys.uploads(upload.id)), b"")
         job = replace(ask(probe), id=upload.id, blob=key)
-        if is_clip(job.filename) is not (job.kind is JobKind.VIDEO):
-            raise _elsewhere(job)
+        check_kind(job.filename, job.kind)
         return answering.answer_once(asked_of_upload(upload.id), job, probe)
 
     def _key(self, upload: Upload) -> str:
-        if JOB_ID.fullmatch(upload.id):
+        if keys.JOB_ID.fullmatch(upload.id):
             for info in self.blobs.list(keys.uploads(upload.id)):
                 return info.key
-        detail = f"nothing lies under the upload {upload.id}: PUT the file at its url first, or ask for another upload"
-        raise NotFound(detail, code="no_such_upload")
+        raise nothing_there(upload.id)
 
 
 @dataclass(frozen=True)
@@ -62,19 +58,8 @@ class UploadViews:
 
     @needs("recognise")
     def begin(self) -> Response:
-        presign = _open(self.presign)
+        presign = opened(self.presign)
         limits = {"max_image": self.settings.max_upload_bytes, "max_clip": self.settings.max_video_bytes}
         file = wanted(json_object(), **limits)
         body = begun(presign, file, id=uuid4().hex, now=time.time())
         return created(body, body["result"])
-
-
-def _open(presign: Presign | None) -> Presign:
-    if presign is None:
-        raise Problem(501, "no_uploads", "this service has no bucket to upload to: POST the file to /v1/videos itself")
-    return presign
-
-
-def _elsewhere(job: Job) -> Problem:
-    what, where = ("an image", "/v1/recognitions") if job.kind is JobKind.VIDEO else ("a clip", "/v1/videos")
-    return Problem(415, "other_kind", f"by its name this upload is {what}: POST its id to {where}")

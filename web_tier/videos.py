@@ -6,13 +6,14 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
+from facefleet.idempotencykey import HEADER, key_of
+from facefleet.parameters import flag, top_k
 from facefleet.ports import Blobs
 from facefleet.settings import Settings
 from web_tier.answering import Answering, queued, show
 from web_tier.auth import needs
 from web_tier.desk import Desk
-from web_tier.idempotency import HEADER, Once, key_of
-from web_tier.parameters import flag, top_k
+from web_tier.idempotency import Once
 from web_tier.room import Room
 from web_tier.uploaded import Uploaded
 from web_tier.uploads import CLIPS, Upload, file_of_request
@@ -41,7 +42,8 @@ class VideoViews:
     @needs("recognise")
     def watch(self) -> Response:
         with self.desk.seat(), ExitStack() as room:
-            candidates, everybody, key = top_k(), flag("appearances"), key_of(request.headers.get(HEADER))
+            candidates, everybody = top_k(request.args), flag(request.args, "appearances")
+            key = key_of(request.headers.get(HEADER))
             room.enter_context(self.room.held(self._bound_body()))
             clip = file_of_request(CLIPS)
             ask = partial(self.desk.video, top_k=candidates, everybody=everybody)

@@ -16,6 +16,7 @@ from facefleet.wire import Json
 TIMEOUT = (5.0, 90.0)
 #: Seconds between two looks for the result of a clip, and until its client gives up.
 LOOK_EVERY, LONGEST_WAIT = 0.5, 600.0
+NO_FACEFLEET = "is it a facefleet that answers there? FACEFLEET_URL says where one is"
 
 
 class Refused(ServiceError):
@@ -94,7 +95,7 @@ class Client:
             raise Unavailable(f"no service answers at {self._url}: start one with 'facefleet up'") from e
         if not response.ok:
             raise _refusal(response)
-        return dict(response.json()) if response.content else {}
+        return _told(response, self._url) if response.content else {}
 
     def _send_file(self, path: str, file: Path) -> Json:
         try:
@@ -102,6 +103,21 @@ class Client:
         except OSError as e:
             raise Refused("unreadable", f"cannot be read: {e.strerror}") from e
         return self.call("POST", path, files={"file": (file.name, data)})
+
+
+class _Told(dict[str, Any]):
+    """An answer's JSON, of which all that we ask for is there where it is a facefleet's."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Refused("no_facefleet", f"an answer without {name!r}: {NO_FACEFLEET}")
+
+
+def _told(response: requests.Response, url: str) -> Json:
+    try:
+        return _Told(response.json())
+    except (ValueError, TypeError, RecursionError):
+        text = response.text.strip()[:200]
+        raise Refused("no_facefleet", f"{url} answers with something else, {text!r}: {NO_FACEFLEET}") from None
 
 
 def _refusal(response: requests.Response) -> Refused:

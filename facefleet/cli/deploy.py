@@ -15,6 +15,7 @@ from facefleet.backends.aws.account.deployment import Account, Wish, wish_of
 from facefleet.backends.aws.account.rolling import PATIENCE
 from facefleet.backends.aws.account.warming import await_warm
 from facefleet.cli.deploying import Choices, bring, in_short, told_by, url_of
+from facefleet.cli.loading.options import SECONDS, Number
 from facefleet.cli.plans import counting
 from facefleet.cli.serverless import deploy_function
 from facefleet.errors import ServiceError
@@ -34,12 +35,12 @@ KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretSt
 @click.option("--controller-type", help="Type of the controller's instance.")
 @click.option("--domain", help="Its name on the Internet, for a certificate that everybody trusts; '' for none.")
 @click.option("--email", help="Who is told of alarms; '' for nobody.")
-@click.option("--budget", type=float, help="Dollars a month beyond which somebody is told; 0 for none.")
+@click.option("--budget", type=Number(0.0, 1e9), help="Dollars a month beyond which somebody is told; 0 for none.")
 @click.option("--plain-from", help="CIDR that may upload without TLS, on port 8000; '' for nobody.")
 @click.option("--warm", type=click.IntRange(min=0), help="Stopped instances to have ready, and to wait for.")
 @click.option("--save-root", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Certificate's file.")
 @click.option("--show-key", is_flag=True, help="Print the API key, too.")
-@click.option("--patience", default=PATIENCE, show_default=True, help="Seconds until machines must answer.")
+@click.option("--patience", default=PATIENCE, show_default=True, type=SECONDS, help="Seconds until it must answer.")
 @click.option("--serverless", is_flag=True, help="A function that S3 and HTTP wake, in the place of machines.")
 @click.option("--memory", type=int, help="MB of the function; CPU follows it, and 1769 are one vCPU.")
 @click.option("--concurrency", type=click.IntRange(min=0), help="Calls of it at a time; 0 for what the account has.")

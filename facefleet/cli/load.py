@@ -16,7 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facefleet import keys, mapping
+from facefleet import answers, keys
+from facefleet.classroom import mapping
+from facefleet.classroom.mapping import Expected
+from facefleet.cli import newfile
 from facefleet.cli.client import Client
 from facefleet.cli.loading import figures, picture, results, stopping, work
 from facefleet.cli.loading.engine import Pace, Run
@@ -25,7 +28,6 @@ from facefleet.cli.loading.exchange import Exchange
 from facefleet.cli.loading.figures import Figures, Tally
 from facefleet.cli.loading.options import Number
 from facefleet.cli.loading.work import Upload
-from facefleet.mapping import Expected
 from facefleet.settings import Settings
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -84,9 +86,9 @@ class Asked:
     def check(self) -> None:
         """Raises what is wrong with the files that are named: better now than after an hour of sending."""
         if self.out is not None:
-            results.check(self.out)
+            newfile.check(self.out, results.ENDINGS)
         if self.picture is not None:
-            picture.check(self.picture)
+            newfile.check(self.picture, picture.ENDINGS)
         # All of a mapping, for a line that no clip fits may be the last.
         deque(self.uploads() if self.mapping else islice(self.uploads(), 1), maxlen=0)
 
@@ -139,6 +141,7 @@ def load(settings: Settings, /, *, url: str | None, clear: bool, yes: bool, as_j
     asked = Asked(**options)
     asked.check()
     settings = replace(settings, url=url) if url else settings
+    settings.check()
     if clear and not yes:
         click.confirm(_question(settings, asked.entrance), abort=True)
     enter = _entered(settings, asked, clear=clear)
@@ -181,8 +184,8 @@ def _bucket(settings: Settings, asked: Asked, *, clear: bool) -> Callable[[], En
         for area, there in found.items():
             bucket.clear(blobs, there)
             click.echo(f"removed: {len(there)} from the {WORDS[area]} bucket", err=True)
-    bucket.refuse_answered(blobs, asked.uploads())
-    entrance = bucket.Bucket(blobs, results.columns_of(settings))
+    bucket.refuse_answered(blobs, asked.uploads(), settings.line_suffix)
+    entrance = bucket.Bucket(blobs, answers.columns_of(settings.columns), settings.line_suffix)
     return lambda: entrance
 
 

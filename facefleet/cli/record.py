@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facefleet.cli.watch import Look
-from facefleet.errors import BadSettings, NotFound
+from facefleet.errors import NotFound
 
 #: A day of looks, one a second; of a longer recording the end is drawn.
 MAX_LOOKS = 86_400
@@ -13,14 +13,6 @@ MAX_LOOKS = 86_400
 ENDINGS = (".png", ".svg")
 #: From the bottom up, as an instance comes and goes.
 STATES = (("running", "tab:green"), ("pending", "tab:orange"), ("draining", "tab:olive"), ("stopping", "tab:brown"))
-
-
-def check(file: Path) -> None:
-    """Raises `BadSettings` where no picture can be written: better now than after an hour of watching."""
-    if file.suffix not in ENDINGS:
-        raise BadSettings(f"{file}: a picture ends in {' or '.join(ENDINGS)}")
-    if not file.absolute().parent.is_dir():
-        raise BadSettings(f"{file}: there is no folder {file.absolute().parent}: make it first")
 
 
 def draw(looks: Iterable[Look], file: Path) -> None:

@@ -12,13 +12,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facefleet import encodings as encodings_file
-from facefleet import roster as roster_file
+from facefleet.classroom import encodings as encodings_file
+from facefleet.classroom import roster as roster_file
+from facefleet.classroom.plan import Plan, newcomers_about, plan
 from facefleet.cli.registers import Register, register_of
 from facefleet.cli.roster_told import Import, imports, imports_as_json, plan_as_json, show_imports, show_plan
 from facefleet.errors import ServiceError
 from facefleet.model import Person
-from facefleet.rosterplan import Plan, newcomers_about, plan
 from facefleet.settings import Settings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -193,7 +193,7 @@ def _carry_out(deeds: Sequence[Deed], what: str, *, quiet: bool) -> None:
         for count, (who, deed) in enumerate(deeds):
             try:
                 deed()
-            except ServiceError:
+            except (ServiceError, KeyboardInterrupt):
                 click.echo(f"{count} of {len(deeds)} done, not {who}; the same again goes on from there", err=True)
                 raise
             progress.advance(task)

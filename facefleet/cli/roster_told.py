@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from facefleet.encodings import Named, enrolled, photo_of
+from facefleet.classroom.encodings import Named
+from facefleet.classroom.plan import Change, Plan, newcomers_about
+from facefleet.classroom.roster import as_text
+from facefleet.encodings import enrolled, photo_of
 from facefleet.errors import BadImage
 from facefleet.model import Person
-from facefleet.roster import as_text
-from facefleet.rosterplan import Change, Plan, newcomers_about
 from facefleet.wire import Json
 
 #: Lines of one kind; a roster of thousands would hide what it changes.

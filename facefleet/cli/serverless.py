@@ -11,7 +11,7 @@ import click
 
 from facefleet.backends.aws.account.resources import Verb
 from facefleet.backends.aws.account.rolling import TakenBack
-from facefleet.backends.aws.account.serverless import FunctionWish
+from facefleet.backends.aws.account.serverless import IN_COMMON, OF_ITS_OWN, FunctionWish
 from facefleet.backends.aws.account.serverless_account import FunctionAccount
 from facefleet.backends.aws.account.serverless_cost import FunctionEstimate, function_estimate
 from facefleet.backends.aws.account.site import Wanted
@@ -20,6 +20,7 @@ from facefleet.cli.deploying import Choices, in_short
 from facefleet.cli.plans import Steps, report, rows, show, steps
 from facefleet.cli.serverless_door import await_answer, trouble
 from facefleet.errors import BadSettings, NotFound, Unavailable
+from facefleet.settings import PREFIX
 
 KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text"
 #: What is told at the end, by what the stack calls it.
@@ -133,8 +134,16 @@ def _say(done: dict[str, Any], account: FunctionAccount, choices: Choices, *, sh
     if not choices.dry_run:
         told = account.outputs()
         done |= {word: told[key] for word, key in TOLD.items() if key in told}
+        done["settings"] = _settings(account)
         done |= {"key": account.key} if show_key else {}
     click.echo(json.dumps(done) if choices.as_json else "\n".join([in_short(done, choices), *_next_steps(done)]))
+
+
+def _settings(account: FunctionAccount) -> dict[str, str]:
+    """What commands that go straight to its buckets and people must be told: the names may not be those of here."""
+    told = account.told()
+    names = {setting: told[key] for key, setting in (OF_ITS_OWN | IN_COMMON).items()}
+    return {f"{PREFIX}{setting.upper()}": name for setting, name in {"backend": "aws", **names}.items()}
 
 
 def _next_steps(done: Mapping[str, Any]) -> Iterator[str]:
@@ -145,4 +154,6 @@ def _next_steps(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"It answers, too, at {done['function_url']}"
     yield f"Its key: {done['key']}" if "key" in done else f"Its key: {KEY.format(secret=done['secret'])}"
     yield f"Clips and photos go to s3://{done['input_bucket']}; answers are in s3://{done['output_bucket']}"
-    yield f"Then: facefleet roster load students.json --store; FACEFLEET_URL={done['url']} facefleet send photo.jpg"
+    yield f"Then: export {' '.join(f'{name}={value}' for name, value in done['settings'].items())}"
+    yield "facefleet roster load students.json --store"
+    yield f"FACEFLEET_URL={done['url']} FACEFLEET_API_KEY=… facefleet send photo.jpg"

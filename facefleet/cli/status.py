@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from facefleet.cli import newfile
 from facefleet.cli.client import Client
-from facefleet.cli.record import MAX_LOOKS, check, draw
+from facefleet.cli.record import ENDINGS, MAX_LOOKS, draw
 from facefleet.cli.watch import Look, Pace, facts, watch, workers_table
 from facefleet.settings import Settings
 
@@ -59,7 +60,7 @@ def status(
 
 
 def _record(client: Client, pace: Pace, file: Path, *, as_json: bool) -> None:
-    check(file)
+    newfile.check(file, ENDINGS)
     looks: deque[Look] = deque(maxlen=MAX_LOOKS)
     watch(client, pace, as_json=as_json, keep=looks.append)
     draw(looks, file)

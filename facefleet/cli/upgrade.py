@@ -10,6 +10,7 @@ import click
 from facefleet.backends.aws.account.deployment import Account, Wish, wish_of
 from facefleet.backends.aws.account.rolling import PATIENCE
 from facefleet.cli.deploying import Choices, bring, in_short, told_by
+from facefleet.cli.loading.options import SECONDS
 from facefleet.cli.serverless import upgrade_function
 from facefleet.errors import BadSettings, NotFound
 from facefleet.settings import Settings
@@ -19,7 +20,7 @@ from facefleet.settings import Settings
 @click.option("--name", default="facefleet", show_default=True, help="Of the deployment.")
 @click.option("--image", help="The new machine image, ami-…; a function's, in ECR.")
 @click.option("--rollback", is_flag=True, help="Back to the image before.")
-@click.option("--patience", default=PATIENCE, show_default=True, help="Seconds until machines must answer.")
+@click.option("--patience", default=PATIENCE, show_default=True, type=SECONDS, help="Seconds until it must answer.")
 @click.option("--serverless", is_flag=True, help="The function, and not the machines.")
 @click.option("--at", default="", help="Where to look whether the function answers, if not at its own address.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -12,12 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from facefleet import mapping
-from facefleet.cli.loading import outputs, results
+from facefleet import answers
+from facefleet.classroom import mapping
+from facefleet.classroom.verify import Report, Verdict, join
+from facefleet.cli.loading import outputs
 from facefleet.cli.loading.options import Number
 from facefleet.cli.loading.outputs import Log
 from facefleet.settings import Settings
-from facefleet.verify import Report, Verdict, join
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 #: Seconds of a log: two weeks.
@@ -65,12 +66,12 @@ def verify(
     Examples:
       facefleet verify results.csv classroom/mapping
       facefleet verify outputs/ labels.csv --json | jq .wrong
-      facefleet verify s3://facefleet-output mapping --log-group /aws/lambda/facefleet
+      facefleet verify s3://facefleet-output mapping --log-group /aws/lambda/facefleet-function
     """
     if log is not None and log_group is not None:
         raise click.UsageError("--log and --log-group: name one of them")
     expected = mapping.read(truth)
-    given = outputs.given_by(source, results.columns_of(settings))
+    given = outputs.given_by(source, answers.columns_of(settings.columns))
     told = _log(log, log_group, since, event)
     report = join(given, expected, outputs.counts_of(given, told, tells_uploads=outputs.is_complete(source)))
     if as_json:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from facefleet import answers, keys
-from facefleet.model import Failure, Job, Result, Timings
+from facefleet.model import Failure, Job, JobKind, Result, Timings
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
 
@@ -53,10 +53,20 @@ class Jobs:
         self._turned()
         # Looked at once it is stored: an erasure that had not found it yet finds it from now on.
         if self._stands(result):
+            self._forget_if_purged(job, result)
             return result
-        answers.erase(self._blobs, answers.stored_whole(self._blobs, job.id) or result, answer=result["answer"])
+        self._forget(result)
         log.info("job %s: somebody whom it names was erased meanwhile: it is done again", job.id)
         return None
+
+    def _forget_if_purged(self, job: Job, result: Json) -> None:
+        """A clip takes its time: a purge meanwhile has not found what is stored of it only now."""
+        if job.kind is JobKind.VIDEO and answers.purged_since(self._blobs, job.submitted_at):
+            self._forget(result)
+            log.info("job %s: everything was purged meanwhile: nothing of it is kept", job.id)
+
+    def _forget(self, result: Json) -> None:
+        answers.erase(self._blobs, answers.stored_whole(self._blobs, result["id"]) or result, answer=result["answer"])
 
     def tell(self, job: Job, result: Json) -> None:
         """Replies to whoever waits."""

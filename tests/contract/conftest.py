@@ -158,7 +158,7 @@ def s3(clients: Clients, settings: Settings) -> Any:
 @pytest.fixture
 def s3_blobs(s3: Any, settings: Settings) -> S3Blobs:
     """By way of `s3`."""
-    return S3Blobs(s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
+    return S3Blobs.of(settings, s3)
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import boto3
+import pytest
 
-from bench.emulators import ACCOUNT, REGION
+from bench.emulators import ACCOUNT, REGION, AccountEmulator
 from facefleet.backends.aws.account.serverless import FunctionWish
 from facefleet.backends.aws.account.serverless_account import FunctionAccount
+from facefleet.backends.aws.account.serverless_destruction import of_function
 
 REPOSITORY = "facefleet-function"
 PLACE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
@@ -33,6 +35,17 @@ def names(name: str) -> dict[str, str]:
     """The environment of a deployment that shares nothing with others."""
     kinds = ("input_bucket", "output_bucket", "state_bucket", "people_table", "request_queue", "response_queue")
     return {f"FACEFLEET_{kind.upper()}": f"{name}-{kind.partition('_')[0]}" for kind in kinds}
+
+
+@contextmanager
+def deployment(account: AccountEmulator, patch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of one that the environment is set for, and which is gone in the end."""
+    name = f"f-{uuid4().hex[:8]}"
+    for key, value in {**account.env, **names(name)}.items():
+        patch.setenv(key, value)
+    yield name
+    for step in of_function(FunctionAccount(name).account):
+        step.act()
 
 
 def made(account: FunctionAccount, env: Mapping[str, str], **given: object) -> FunctionWish:

@@ -123,6 +123,15 @@ def test_two_callers_share_no_key(account: Account) -> None:
     assert "idempotent-replayed" not in headers_of(other)
 
 
+def test_two_callers_whom_aws_has_checked_share_no_key_either(account: Account) -> None:
+    told = []
+    for who in ("one", "other", "one"):
+        event = asked_1("POST", "/v1/recognitions", PHOTO, headers={"Idempotency-Key": "k-1"})
+        event["requestContext"]["identity"]["userArn"] = f"arn:aws:iam::123456789012:user/{who}"
+        told.append(account.wake(event))
+    assert ["idempotent-replayed" in headers_of(one) for one in told] == [False, False, True]
+
+
 @pytest.mark.parametrize(("image", "how"), [(picture(GREEN), {}), (PHOTO, {"top_k": "1"}), (PHOTO, {"filename": "b"})])
 def test_a_key_stands_for_one_request(account: Account, image: bytes, how: dict[str, str]) -> None:
     asked(account, "k-1")
@@ -188,6 +197,17 @@ def test_what_a_killed_process_was_at_is_done_once_its_time_is_over(account: Acc
             assert time.monotonic() < deadline
             time.sleep(0.2)
     assert account.sent() == [f"{LINE},test_0"]
+
+
+def test_a_table_of_people_that_is_gone_is_no_answer(account: Account) -> None:
+    record = account.put("test_0.mp4")
+    account.clients.dynamodb.delete_table(TableName=f"{account.settings.people_table}-index")
+    with pytest.raises(Unavailable, match="there is no such table"):
+        account.wake(records(record))
+    status, problem = answered(account.wake(asked_2("POST", "/", PHOTO)))
+    assert (status, problem["code"]) == (503, "unavailable")
+    # Neither is it one for later, nor for whoever reads dead letters.
+    assert (list(account.outside.blobs.list("results/")), account.sent(), account.dead()) == ([], [], [])
 
 
 def test_a_table_that_does_not_answer_is_worth_another_try(account: Account) -> None:

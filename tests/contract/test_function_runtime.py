@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 from awake import taken
 from unit.clips import clip_of
-from woken import KEY, TEST_EVENT, Json, put, records
+from woken import KEY, TEST_EVENT, Json, message, put, records
 
 from bench import emulators
 from bench.http_front import http_front
@@ -111,6 +111,16 @@ def test_a_frame_over_http_is_answered_with_attributes(function: Running, photos
         assert asked(url, "/", b"nonsense")[0] == 415
         assert asked(url, "/", b"nonsense", key="wrong")[0] == 401
         assert asked(url, "/healthz", None, key="")[0] == 200
+
+
+def test_each_line_that_it_logs_is_one_of_json_and_so_are_its_metrics(
+    store: emulators.Emulator, settings: Settings, outside: Outside, models: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("wb") as log, running(env_of(store, settings, models), stdout=log) as function:
+        assert function.api.invoke(records(message("poison", "1"))).error is None
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert sum("message 1 comes again" in line.get("message", "") for line in told) == 1
+    assert [line["Failures"] for line in told if "_aws" in line] == [[1.0]]
 
 
 def test_a_process_that_ends_over_an_event_is_told_as_lambda_tells_it(

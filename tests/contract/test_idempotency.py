@@ -3,26 +3,19 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import replace
-from itertools import count
-from typing import Any
 
 import pytest
 
 from controller.housekeeping import forget
 from facefleet import keys, wire
-from facefleet.backends import connect
 from facefleet.model import Person
 from facefleet.ports import Backend
 from facefleet.settings import Settings
-from web_tier.app import create_app
 from web_tier.erasure import erase_person, purge
 from web_tier.idempotency import TURN
-from web_tier.router import ReplyRouter
 
 from .conftest import OpenBackend
-from .web import OTHER, PATIENCE, Counted, Web, an_image, code_of, is_replayed, until, working
+from .web import OTHER, PATIENCE, Web, an_image, code_of, is_replayed, until, web_processes, working
 
 LATER = {"Prefer": "respond-async"}
 
@@ -37,18 +30,7 @@ def backend(open_backend: OpenBackend) -> Backend:
 @pytest.fixture
 def open_web(backend: Backend, settings: Settings) -> Iterator[OpenWeb]:
     """`open_web(wait_limit=0.1)`: a web process with a response queue of its own, before the same backend."""
-    numbers = count()
-    with ExitStack() as opened:
-
-        def open_it(**changes: Any) -> Web:
-            name = f"{settings.response_queue}-{next(numbers)}"
-            own = replace(settings, **{"response_queue": name, "cache_bytes": 0, "wait_limit": PATIENCE} | changes)
-            backend = connect(own)
-            blobs = Counted(backend.blobs)
-            router = ReplyRouter(opened.enter_context(backend.open_replies()), blobs)
-            opened.enter_context(router.running())
-            return Web(create_app(replace(backend, blobs=blobs), router, own), blobs)
-
+    with web_processes(settings, cache_bytes=0, wait_limit=PATIENCE) as open_it:
         yield open_it
 
 

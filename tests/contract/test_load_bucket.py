@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,13 @@ from pathlib import Path
 
 import boto3
 import pytest
+from meanwhile import for_each_new
 
 from bench import emulators
 from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.cli.loading import bucket, results
+from facefleet.model import BlobInfo
 from facefleet.ports import Blobs
 from facefleet.settings import Settings, env_name
 
@@ -61,22 +62,12 @@ def truth(number: int) -> str:
 @contextmanager
 def answered(blobs: Blobs) -> Iterator[None]:
     """Somebody who answers what comes into the input bucket, as the function does."""
-    done, seen = threading.Event(), set[str]()
 
-    def run() -> None:
-        while not done.wait(0.05):
-            for info in [one for one in blobs.list("in/") if one.key not in seen]:
-                seen.add(info.key)
-                line = LINES[blobs.get(info.key)]
-                blobs.put(f"out/{Path(info.key).stem}", f"{line}\n".encode())
+    def answer(info: BlobInfo) -> None:
+        blobs.put(f"out/{Path(info.key).stem}", f"{LINES[blobs.get(info.key)]}\n".encode())
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with for_each_new(blobs, answer):
         yield
-    finally:
-        done.set()
-        thread.join(PATIENCE)
 
 
 def facefleet(settings: Settings, *args: object) -> "subprocess.CompletedProcess[str]":
@@ -117,6 +108,15 @@ def test_an_output_that_lies_there_already_is_not_taken_for_the_answer(
     run = facefleet(settings, "load", folder, "--entrance", "bucket")
     assert run.returncode == 78 and "holds 1 of these already (test_1): --clear" in run.stderr
     assert list(blobs.list("in/")) == []
+
+
+def test_who_names_the_bucket_of_clips_is_told_that_these_are_no_outputs(
+    settings: Settings, blobs: Blobs, folder: Path
+) -> None:
+    blobs.put("in/test_0.mp4", bytes(2_000_000))
+    run = facefleet(settings, "verify", f"s3://{settings.input_bucket}", folder / "labels.csv", "--json")
+    told = json.loads(run.stdout)
+    assert run.returncode == 1 and told["extra"] == ["test_0.mp4"] and told["counts"] == {"results": 0}
 
 
 def test_an_upload_that_nobody_answers_ends_in_time_and_fails(settings: Settings, folder: Path) -> None:

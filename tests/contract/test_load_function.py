@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -12,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meanwhile import for_each_new
 from PIL import Image
+from unit.clips import clip_of
 from woken import KEY, put, records
 
 from bench import emulators
@@ -20,13 +21,12 @@ from bench.http_front import http_front
 from bench.runtime_api import RuntimeApi, running
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.cli.loading import bucket, results
-from facefleet.model import Box, Person, Photo
+from facefleet.model import BlobInfo, Box, Person, Photo
 from facefleet.ports import Blobs
 from facefleet.recognition.encoder import open_encoder
 from facefleet.recognition.images import Picture
 from facefleet.settings import Settings, env_name
 from lambda_tier.handler import outside_of
-from tests.unit.clips import clip_of
 
 from .bare import make_bare
 from .conftest import aws
@@ -54,22 +54,12 @@ class Deployed:
     @contextmanager
     def told_by_s3(self) -> Iterator[None]:
         """What comes into the input bucket wakes the function, as S3's notification does."""
-        done, seen = threading.Event(), {info.key for info in self.blobs.list("in/")}
 
-        def run() -> None:
-            while not done.wait(0.05):
-                for info in [one for one in self.blobs.list("in/") if one.key not in seen]:
-                    seen.add(info.key)
-                    key = info.key.removeprefix("in/")
-                    self.api.invoke(records(put(self.settings.input_bucket, key, info.size)))
+        def tell(info: BlobInfo) -> None:
+            self.api.invoke(records(put(self.settings.input_bucket, info.key.removeprefix("in/"), info.size)))
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
+        with for_each_new(self.blobs, tell):
             yield
-        finally:
-            done.set()
-            thread.join(PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import boto3
 import pytest
@@ -17,22 +16,16 @@ from bench.emulators import AccountEmulator
 from bench.http_front import http_front
 from bench.runtime_api import running
 from facefleet.backends.aws import function
-from facefleet.backends.aws.account.serverless_account import FunctionAccount
-from facefleet.backends.aws.account.serverless_destruction import of_function
 from facefleet.cli.__main__ import main
 from facefleet.settings import Settings
 
-from .serverless import answering, names, pushed
+from .serverless import answering, deployment, names, pushed
 
 
 @pytest.fixture
 def name(one_account: AccountEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    name = f"f-{uuid4().hex[:8]}"
-    for key, value in {**one_account.env, **names(name)}.items():
-        monkeypatch.setenv(key, value)
-    yield name
-    for step in of_function(FunctionAccount(name).account):
-        step.act()
+    with deployment(one_account, monkeypatch) as name:
+        yield name
 
 
 def deploy(name: str, image: str, url: str) -> Json:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,23 +13,17 @@ from click.testing import CliRunner, Result
 from bench.emulators import AccountEmulator
 from facefleet.backends.aws.account.deployment import Wish
 from facefleet.backends.aws.account.serverless_account import FunctionAccount
-from facefleet.backends.aws.account.serverless_destruction import of_function
 from facefleet.backends.aws.account.templates import Options
 from facefleet.cli.__main__ import main
 from facefleet.settings import Settings
 
-from .serverless import Door, answering, names, pushed
+from .serverless import Door, answering, deployment, names, pushed
 
 
 @pytest.fixture
 def name(one_account: AccountEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Of a deployment that the environment is set for."""
-    name = f"f-{uuid4().hex[:8]}"
-    for key, value in {**one_account.env, **names(name)}.items():
-        monkeypatch.setenv(key, value)
-    yield name
-    for step in of_function(FunctionAccount(name).account):
-        step.act()
+    with deployment(one_account, monkeypatch) as name:
+        yield name
 
 
 @pytest.fixture
@@ -68,6 +63,25 @@ def test_deploying_ends_when_it_answers_and_says_where(name: str, at: tuple[str,
     assert not again["done"] and len(again["key"]) == 40
     door.key = again["key"]
     assert not told(deployed(name, url, image=image_of(name)))["done"]
+
+
+def test_what_commands_must_be_set_to_is_told_also_beside_a_fleet_whose_buckets_are_others(
+    name: str, at: tuple[str, Door], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = FunctionAccount(name).account
+    settings = Settings.from_env(names(name) | {"FACEFLEET_BACKEND": "aws"})
+    account.store.carry_out(account.plan_store(Wish(settings, Options("ami-1", name))))
+    shown = run("deploy", "--serverless", "--name", name, "--image", pushed("told"), "--at", at[0], "--yes")
+    (line,) = [line for line in shown.stdout.splitlines() if line.startswith("Then: export ")]
+    told = dict(word.split("=", 1) for word in line.split()[2:])
+    assert told["FACEFLEET_INPUT_BUCKET"] == f"{name}-input-function"
+    assert told["FACEFLEET_PEOPLE_TABLE"] == f"{name}-people"
+    for setting, value in told.items():
+        monkeypatch.setenv(setting, value)
+    (tmp_path / "students.json").write_text('[{"name": "mr_bean", "major": "lawyer"}]')
+    assert run("roster", "load", str(tmp_path / "students.json"), "--store", "--yes").exit_code == 0
+    found = boto3.client("dynamodb").get_item(TableName=f"{name}-people", Key={"name": {"S": "mr_bean"}})
+    assert "Item" in found
 
 
 def test_a_plan_is_shown_with_what_it_costs_and_nothing_is_done(name: str) -> None:
@@ -133,6 +147,31 @@ def test_nothing_to_upgrade_is_told(name: str) -> None:
 def test_options_of_the_other_kind_are_refused(name: str, words: tuple[str, ...], what: str) -> None:
     refused = run("deploy", "--name", name, "--image", "x", "--dry-run", *words)
     assert refused.exit_code == 2 and what in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "what"),
+    [
+        ("FACEFLEET_INPUT_BUCKET", "My Bucket", "My Bucket is no name of a bucket"),
+        ("FACEFLEET_STATE_BUCKET", "b" * 64, "is no name of a bucket: 3 to 63"),
+        ("FACEFLEET_REQUEST_QUEUE", "q" * 76, "is no name of a queue here: at most 75"),
+        ("FACEFLEET_LINE_SUFFIX", ".mp4", "FACEFLEET_LINE_SUFFIX is empty or .csv or .txt"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_said_before_anything_is_made(
+    name: str, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, what: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv(setting, value)
+        refused = run("deploy", "--serverless", "--name", name, "--image", pushed("v1"), "--yes")
+    assert refused.exit_code == 78 and what in refused.stderr
+    assert not FunctionAccount(name).stack.is_there()
+
+
+@pytest.mark.parametrize("option", [("--budget", "nan"), ("--budget", "-1"), ("--patience", "inf")])
+def test_what_is_no_number_of_dollars_or_seconds_is_refused(option: tuple[str, str]) -> None:
+    refused = run("deploy", "--serverless", "--image", "x", *option)
+    assert refused.exit_code == 2 and option[0] in refused.stderr
 
 
 def test_one_that_stands_alone_goes_only_with_its_people(name: str, at: tuple[str, Door]) -> None:

@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import pytest
@@ -14,17 +11,14 @@ from flask.testing import FlaskClient
 
 from controller.housekeeping import forget
 from facefleet import keys
-from facefleet.backends import connect
 from facefleet.model import Person
 from facefleet.ports import Backend
 from facefleet.settings import Settings
 from facefleet.uploads import GOOD_FOR
-from web_tier.app import create_app
 from web_tier.erasure import erase_person, purge
-from web_tier.router import ReplyRouter
 
 from .conftest import OpenBackend
-from .web import IMAGE, PATIENCE, code_of, is_replayed, until, working
+from .web import IMAGE, PATIENCE, code_of, is_replayed, until, web_processes, working
 
 CLIP = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 4
 
@@ -39,18 +33,8 @@ def backend(open_backend: OpenBackend) -> Backend:
 @pytest.fixture
 def open_client(backend: Backend, settings: Settings) -> Iterator[OpenClient]:
     """A client of a web process of its own, before the same backend."""
-    numbers = count()
-    with ExitStack() as opened:
-
-        def open_it(**changes: Any) -> FlaskClient:
-            name = f"{settings.response_queue}-{next(numbers)}"
-            own = replace(settings, **{"response_queue": name, "video_wait": PATIENCE} | changes)
-            backend = connect(own)
-            router = ReplyRouter(opened.enter_context(backend.open_replies()), backend.blobs)
-            opened.enter_context(router.running())
-            return create_app(backend, router, own).test_client()
-
-        yield open_it
+    with web_processes(settings, video_wait=PATIENCE) as open_it:
+        yield lambda **changes: open_it(**changes).app.test_client()
 
 
 @pytest.fixture

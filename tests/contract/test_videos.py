@@ -4,9 +4,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,18 +12,15 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from facefleet import answers, keys, wire
-from facefleet.backends import connect
 from facefleet.model import JobKind
 from facefleet.ports import Backend
 from facefleet.problems import Problem
 from facefleet.settings import Settings
-from web_tier.app import create_app
 from web_tier.room import Room
-from web_tier.router import ReplyRouter
 from web_tier.videos import CLIPS_AT_ONCE, VideoViews
 
 from .conftest import OpenBackend
-from .web import IMAGE, PATIENCE, code_of, is_replayed, until, working
+from .web import IMAGE, PATIENCE, code_of, is_replayed, until, web_processes, working
 
 #: Its head says so; nobody here looks further.
 CLIP = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 4
@@ -57,18 +52,8 @@ def backend(open_backend: OpenBackend) -> Backend:
 @pytest.fixture
 def open_door(backend: Backend, settings: Settings) -> Iterator[OpenDoor]:
     """`open_door(video_wait=0.0)`: a web process with a response queue of its own, before the same backend."""
-    numbers = count()
-    with ExitStack() as opened:
-
-        def open_it(**changes: Any) -> Door:
-            name = f"{settings.response_queue}-{next(numbers)}"
-            own = replace(settings, **{"response_queue": name, "video_wait": PATIENCE} | changes)
-            backend = connect(own)
-            router = ReplyRouter(opened.enter_context(backend.open_replies()), backend.blobs)
-            opened.enter_context(router.running())
-            return Door(create_app(backend, router, own))
-
-        yield open_it
+    with web_processes(settings, video_wait=PATIENCE) as open_it:
+        yield lambda **changes: Door(open_it(**changes).app)
 
 
 def jobs(backend: Backend) -> list[Any]:

@@ -4,9 +4,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import count
 from typing import Any
 
 from flask import Flask
@@ -15,10 +16,14 @@ from werkzeug.test import TestResponse
 
 from app_tier.pulse import Pulse
 from app_tier.worker import Worker
+from facefleet.backends import connect
 from facefleet.errors import Unavailable
 from facefleet.model import Box, Face, Job, Result
 from facefleet.ports import Backend, Blobs
 from facefleet.recognition.jobs import Jobs
+from facefleet.settings import Settings
+from web_tier.app import create_app
+from web_tier.router import ReplyRouter
 
 PATIENCE = 30.0
 
@@ -91,6 +96,24 @@ def working(backend: Backend) -> Iterator[list[str]]:
 def _worker(backend: Backend, process: Callable[[Job, bytes], Result], pulse: Pulse) -> Worker:
     jobs = Jobs(process, backend.blobs, backend.replies, stands=lambda result: True)
     return Worker(backend.requests, jobs, pulse, idle=lambda: None, probe=lambda: None)
+
+
+@contextmanager
+def web_processes(settings: Settings, **usual: Any) -> Iterator[Callable[..., Web]]:
+    """What opens a web process, by settings that differ: with a response queue of its own, before the same backend."""
+    numbers = count()
+    with ExitStack() as opened:
+
+        def open_it(**changes: Any) -> Web:
+            name = f"{settings.response_queue}-{next(numbers)}"
+            own = replace(settings, **{"response_queue": name} | usual | changes)
+            backend = connect(own)
+            blobs = Counted(backend.blobs)
+            router = ReplyRouter(opened.enter_context(backend.open_replies()), blobs)
+            opened.enter_context(router.running())
+            return Web(create_app(replace(backend, blobs=blobs), router, own), blobs)
+
+        yield open_it
 
 
 def until(what: Callable[[], bool]) -> None:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,25 +32,6 @@ def until(what: Callable[[], Any], *, seconds: float = PATIENCE, say: str = "") 
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {say or what}"
         time.sleep(0.05)
     return value
-
-
-@contextmanager
-def repeatedly(act: Callable[[], object], *, every: float) -> Iterator[None]:
-    """Meanwhile, in a thread of its own, does this so often."""
-    done = threading.Event()
-
-    def run() -> None:
-        while not done.wait(every):
-            act()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "it hangs"
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:

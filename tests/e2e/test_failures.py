@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from services import Service, kill, repeatedly, until
+from meanwhile import repeatedly
+from services import Service, kill, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ from pages import ANSWERED, PHONE, choose, expect
 from PIL import Image
 from services import Service
 
-from tests.unit.clips import clip_of
+from tests.unit.clips import clip_of, sound_alone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -97,8 +97,13 @@ def test_a_clip_that_no_browser_shows_is_answered_in_words(page: Any, scenes: li
 
 @pytest.mark.parametrize(
     ("clip", "words"),
-    [(b"no clip at all", "not a clip that we read"), (b"\0\0\0\x18ftypmp42" + bytes(99), "damaged")],
-    ids=["no clip", "damaged"],
+    [
+        (b"no clip at all", "not a clip that we read"),
+        (b"\0\0\0\x18ftypmp42" + bytes(99), "damaged"),
+        # Which the browser plays.
+        (sound_alone(), "no picture"),
+    ],
+    ids=["no clip", "damaged", "sound alone"],
 )
 def test_a_clip_that_will_not_do_gets_clear_words(page: Any, errors: list[str], clip: bytes, words: str) -> None:
     page.get_by_label("Choose a photo").set_input_files([a_file("x.mp4", clip)])

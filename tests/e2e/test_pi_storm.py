@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 from faults import FAULTS, Fault, Proxy, failing_network
+from meanwhile import repeatedly
 from PIL import Image
-from services import Service, kill, repeatedly
+from services import Service, kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

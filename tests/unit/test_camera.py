@@ -69,6 +69,17 @@ def test_a_folder_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None:
         camera.still()
 
 
+def test_a_clip_that_is_none_is_told_and_keeps_none_behind_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clips = {"a.h264": b"\0\0\0\1a", "b.mp4": b"<html>", "c.mp4": b"\0\0\0\x18ftypc"}
+    for name, data in clips.items():
+        (tmp_path / name).write_bytes(data)
+    camera = FolderCamera(tmp_path)
+    camera.record(0.01, "h264")
+    taken = [camera.clip(1.0) for _ in range(3)]
+    assert [clip and clip.data for clip in taken] == [clips["a.h264"], clips["c.mp4"], clips["a.h264"]]
+    assert "b.mp4 is not what its name says: move it away" in caplog.messages[0]
+
+
 def test_the_errors_of_cameras_are_the_builtins_that_they_resemble() -> None:
     assert issubclass(NoCamera, (CameraError, LookupError))
     with pytest.raises(OSError, match="press again"):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facefleet.encodings import DIMENSIONS, MAX_ENCODINGS, enrolled, packed, photo_of, read, unpacked
+from facefleet.classroom.encodings import MAX_ENCODINGS, read
+from facefleet.encodings import DIMENSIONS, enrolled, packed, photo_of, unpacked
 from facefleet.errors import BadFile, BadImage, BadPerson
 from facefleet.model import Box, Person
 from facefleet.people import MAX_PHOTOS
@@ -67,6 +68,7 @@ def test_a_name_that_stands_there_more_than_once_is_one_person_and_the_same_enco
         ({"name": ["a", "b"], "encoding": [vector(0), "x" * 128]}, "encoding 2, of b: .* numbers"),
         ({"name": ["..."], "encoding": [vector(0)]}, "encoding 1: its name is no name"),
         ({"name": [7], "encoding": [vector(0)]}, "encoding 1: its name is no name"),
+        ({"name": ["a" * 201], "encoding": [vector(0)]}, "encoding 1: its name is no name .* 200"),
         ({"name": ["unknown"], "encoding": [vector(0)]}, "encoding 1: its name is no name"),
         ({"name": ["a"] * (MAX_ENCODINGS + 1), "encoding": [1] * (MAX_ENCODINGS + 1)}, "at most"),
     ],
@@ -82,6 +84,13 @@ def test_what_will_not_do_is_named(body: Any, words: str, file: Path) -> None:
 def test_an_array_of_another_shape_is_refused(array: Any, file: Path) -> None:
     file.write_bytes(pickle.dumps({"name": ["a", "b"], "encoding": array}))
     with pytest.raises(BadFile):
+        read(file)
+
+
+@pytest.mark.parametrize("data", [b"", b"name,encoding\na,1\n", b"\x89PNG", b"test_5.mp4:history,senior\n"])
+def test_what_is_neither_pickle_nor_json_is_told_what_is_expected(data: bytes, file: Path) -> None:
+    file.write_bytes(data)
+    with pytest.raises(BadFile, match=r'neither a pickle nor JSON: .*"name".* is expected'):
         read(file)
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facefleet import picklefile
+from facefleet.classroom import picklefile
+from facefleet.classroom.picklednumpy import Array
+from facefleet.classroom.picklefile import MAX_DEPTH, MAX_OPCODES, load
 from facefleet.errors import BadFile
-from facefleet.picklednumpy import Array
-from facefleet.picklefile import MAX_DEPTH, MAX_OPCODES, load
 
 VECTORS = [np.random.default_rng(seed).normal(size=128) for seed in range(3)]
 PROTOCOLS = range(6)

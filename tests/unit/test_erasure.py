@@ -16,10 +16,12 @@ from facefleet.model import Appearance, Box, Face, Failure, Footage, Job, JobKin
 from facefleet.ports import Backend
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Picture
+from facefleet.recognition.jobs import Jobs
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
+from lambda_tier import course
 from web_tier.erasure import erase_everybody, erase_person, purge
 
 BOX = Box(0, 0, 9, 9)
@@ -210,3 +212,28 @@ def test_a_result_too_large_for_a_reply_is_kept_and_is_no_error(backend: Backend
         answers.reply(backend.replies, job, body | {"more": "x" * 2_000_000})
         assert replies.receive() == []
     assert json.loads(backend.blobs.get(keys.result("1")))["answer"] == "unknown"
+
+
+def test_a_line_under_an_ending_goes_with_its_answer_and_another_s_stays(backend: Backend) -> None:
+    """Whatever the setting is where it is erased: a web tier was not told what a function's is."""
+    backend.people.put(Person("paul", "Paul"))
+    for id, name, person in (("1", "a.mp4", "paul"), ("2", "b.mp4", "paul"), ("3", "b.mp4", "mary")):
+        seen = Result(id, name, (Face(BOX, 0.5, person_id=person, attributes={"year": "senior"}),))
+        body = course.store_line(["year"], ".csv")(backend.blobs, Job(id, JobKind.VIDEO, name, 0.0), seen, b"clip")
+        assert answers.stored(backend.blobs, id) == body and "csv" not in json.dumps(body)
+    assert backend.blobs.get("out/a.csv") == b"paul,senior\n"
+    erase_person(backend.people, backend.blobs, backend.requests, "paul")
+    assert [info.key for info in backend.blobs.list(keys.OUTPUT)] == ["out/b.csv"]
+
+
+def test_of_a_clip_that_was_in_hand_while_everything_was_purged_nothing_is_kept(backend: Backend) -> None:
+    face = Face(BOX, 0.5, person_id="paul")
+
+    def process(job: Job, clip: bytes) -> Result:
+        purge(backend.requests, backend.dead, backend.blobs)
+        return Result(job.id, job.filename, (face,))
+
+    jobs = Jobs(process, backend.blobs, backend.replies, stands=lambda result: True)
+    told = jobs.done(Job("1", JobKind.VIDEO, "a.mp4", time.time(), image=b"clip"), again=False, received=0.0)
+    assert told is not None and told["answer"] == "paul"
+    assert [info.key for area in keys.FORGOTTEN for info in backend.blobs.list(area)] == []

@@ -25,13 +25,17 @@ FIRST_WORDS = (
 #: A part, and the parts that it may import besides itself. `facefleet` alone are the words: the files at its top.
 MAY_IMPORT = {
     "facefleet": set(),
+    "facefleet.classroom": {"facefleet"},
     "facefleet.recognition": {"facefleet"},
     "facefleet.backends": {"facefleet"},
     "web_tier": {"facefleet"},
     "app_tier": {"facefleet", "facefleet.recognition"},
     "lambda_tier": {"facefleet", "facefleet.recognition"},
     "controller": {"facefleet"},
-    "facefleet.cli": {"facefleet", "facefleet.backends", "facefleet.recognition", "web_tier", "app_tier", "controller"},
+    "facefleet.cli": {
+        *("facefleet", "facefleet.backends", "facefleet.classroom", "facefleet.recognition"),
+        *("web_tier", "app_tier", "controller"),
+    },
     "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller"},
     "ami": {"facefleet"},
     "pi_uploader": set(),

@@ -19,6 +19,7 @@ from facefleet.settings import Settings
 from lambda_tier.events import arrival_of
 from lambda_tier.work import LEAST, MARGIN
 
+LINE = "mr_bean,lawyer,freshmen"
 CLIP = clip_of((image_of(BLACK), 0.3), (image_of(RED), 0.5))
 
 
@@ -41,6 +42,15 @@ def test_a_clip_becomes_a_line_a_message_and_a_result(here: Place) -> None:
     assert here.sent() == ["mr_bean,lawyer,freshmen,test_0"]
     result = json.loads(here.blob(f"results/{arrival_of(put('clips', 'test_0.mp4')).job_id}.json"))
     assert (result["answer"], result["status"], result["video"]["at"]) == ("mr_bean", "done", 0.3)
+
+
+def test_a_line_s_key_has_the_ending_that_is_set_and_nothing_else_has(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, input_bucket="clips", output_bucket="lines", line_suffix=".csv")
+    here = place(connect(settings), settings)
+    enrol(here.backend.people)
+    arrive(here, "test_0.mp4")
+    assert [info.key for info in here.backend.blobs.list("out/")] == ["out/test_0.csv"]
+    assert (here.blob("out/test_0.csv"), here.sent()) == (f"{LINE}\n", [f"{LINE},test_0"])
 
 
 @pytest.mark.parametrize(

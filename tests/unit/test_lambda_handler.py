@@ -41,6 +41,15 @@ def test_a_fault_while_it_comes_up_is_not_taken_for_a_missing_handler() -> None:
     assert "RuntimeError: the handler could not be made" in done.stderr
 
 
+def test_it_logs_from_the_level_that_is_set() -> None:
+    seen = "[logging.getLogger(name).isEnabledFor(logging.INFO) for name in ('facefleet.x', 'lambda_tier.y')]"
+    code = "import logging; from lambda_tier.telling import tell_as_json; tell_as_json('{}'); print(" + seen + ")"
+    assert [python(code.format(level)).stdout for level in ("INFO", "WARNING")] == [
+        "[True, True]\n",
+        "[False, False]\n",
+    ]
+
+
 def test_another_attribute_is_none() -> None:
     import lambda_tier.handler
 

@@ -54,11 +54,16 @@ def test_a_job_is_done_as_a_worker_does_it(here: Place, image: bytes, kind: JobK
     assert result(here)["answer"] == "mr_bean"
 
 
-def test_a_photo_is_enrolled(here: Place) -> None:
+def test_to_enrol_is_refused_and_whoever_waits_is_told(here: Place) -> None:
+    """A function's role may not write people: it would fail, and come again, until it lies with the dead letters."""
     here.backend.people.put(Person("eve", "Eve"))
-    photo = job(picture(GREEN), JobKind.ENROL, person_id="eve", force=True)
-    assert failed(here.wake(records(message(photo)))) == []
-    assert [photo.id for photo in here.backend.people.get("eve").photos] == [ID]
+    with here.backend.open_replies() as replies:
+        photo = job(picture(GREEN), JobKind.ENROL, person_id="eve", force=True, reply_to=replies.name)
+        assert failed(here.wake(records(message(photo)))) == []
+        [reply] = replies.receive()
+    assert wire.load_reply(reply.body) == result(here)
+    assert (result(here)["status"], result(here)["error"]["code"]) == ("failed", "cannot_enrol")
+    assert here.backend.people.get("eve").photos == ()
 
 
 def test_an_image_that_waited_in_a_blob_goes_once_it_is_done(here: Place) -> None:
@@ -101,6 +106,14 @@ def test_poison_is_listed_and_spoils_nothing(here: Place, poison: str) -> None:
     assert failed(here.wake(event)) == ["2"]
     assert result(here)["answer"] == "mr_bean"
     assert here.sent() == ["mr_bean,lawyer,freshmen,k"]
+
+
+def test_a_message_that_nobody_can_read_is_logged_by_what_is_wrong(
+    here: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    here.wake(records(message(POISON["a form without base64"])))
+    [line] = [record for record in caplog.records if record.name == "facefleet-function"]
+    assert line.outcome == "bad_base64"
 
 
 def test_a_batch_of_poison_is_listed_whole(here: Place) -> None:

@@ -124,6 +124,7 @@ def test_a_mapping_gives_the_names(folder: Path, tmp_path: Path) -> None:
         (["--picture", "nowhere/l.png"], "no folder"),
         (["--videos"], "no file in it ends in"),
         (["--rate", "nan"], "--rate"),
+        (["--url", "10.0.0.4:8000"], "begins with http:// or https://"),
         (["--concurrency", "0"], "--concurrency"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facefleet import csvline
+from facefleet.cli import newfile
 from facefleet.cli.loading import figures, picture, results
 from facefleet.cli.loading.answer import Answer
 from facefleet.cli.loading.engine import Outcome
@@ -118,11 +119,11 @@ def test_the_latencies_are_drawn(tmp_path: Path, ending: str) -> None:
 
 
 def test_a_picture_or_results_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) -> None:
-    for check, good, bad in ((picture.check, "a.png", "a.bmp"), (results.check, "a.csv", "a.xlsx")):
-        check(tmp_path / good)
+    for endings, good, bad in ((picture.ENDINGS, "a.png", "a.bmp"), (results.ENDINGS, "a.csv", "a.xlsx")):
+        newfile.check(tmp_path / good, endings)
         for file in (tmp_path / bad, tmp_path / "nowhere" / good):
             with pytest.raises(BadSettings):
-                check(file)
+                newfile.check(file, endings)
     with pytest.raises(NotFound):
         picture.draw([], tally_of().figures(1.0), tmp_path / "a.png")
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facefleet import clipfile, imagefile
+from facefleet.classroom.mapping import Expected, read
 from facefleet.cli.loading.work import files_in, named, numbered, suffixes_of
 from facefleet.errors import BadSettings
-from facefleet.mapping import Expected, read
 
 BOTH = suffixes_of(images=False, videos=False)
 NAMES = st.lists(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from facefleet import mapping
+from facefleet.classroom import mapping
+from facefleet.classroom.mapping import Expected, Same, same
 from facefleet.errors import BadFile
-from facefleet.mapping import Expected, Same, same
 
 BEAN = Expected("test_2.mp4", "mr_bean", ("lawyer", "freshmen"))
 

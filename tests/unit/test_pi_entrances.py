@@ -1,9 +1,12 @@
 """What is asked of a service, at once or by and by: of a fleet and of a function alike."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from standin import KEY, Entrance, Said, StandIn, json_said, of_clip, problem, result
+from standin import KEY, Asked, Entrance, Said, StandIn, json_said, of_clip, problem, result
 
 from pi_uploader import errands
 from pi_uploader.answers import Outcome
@@ -132,7 +135,7 @@ def test_a_file_that_the_service_has_lost_is_sent_again() -> None:
 
 
 def test_a_wait_ends_with_the_program() -> None:
-    with StandIn(Entrance(looks=100)) as standin, pytest.raises(Away, match="this program ends"):
+    with StandIn(Entrance(looks=100)) as standin, pytest.raises(Away, match="not done yet"):
         service(standin).ask(CLIP, DATA, lambda _: True)
 
 
@@ -148,3 +151,62 @@ def test_how_far_captures_have_got_is_kept_of_so_many_alone(monkeypatch: pytest.
         asking = service(standin)
         asking.ask(PHOTO, DATA)
         assert asking._errands == {}
+
+
+def test_the_looks_themselves_count_for_how_long_is_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "LOOK_FOR", 0.3)
+    queued = json_said(202, {}, Location=f"/v1/videos/{CLIP.key}")
+
+    def slowly(_: Asked) -> Said:
+        time.sleep(0.35)
+        return queued
+
+    with StandIn(queued, slowly) as standin, pytest.raises(Away, match="not done yet"):
+        service(standin).ask(CLIP, DATA, at_once)
+    assert methods(standin).count(f"GET /v1/videos/{CLIP.key}") == 1
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), -1.0, 1e300])
+def test_a_time_that_no_clip_has_is_no_answer(at: float) -> None:
+    with StandIn(of_clip("Mary", at=at)) as standin, pytest.raises(Away):
+        service(standin).ask(CLIP, DATA)
+
+
+def test_names_hold_nothing_that_a_terminal_would_obey() -> None:
+    with StandIn(of_clip("\x1b[2JMary\nclip 9: Bob")) as standin:
+        answer = service(standin).ask(CLIP, DATA)
+    assert answer.people == (" [2JMary clip 9: Bob",) and answer.words.isprintable()
+
+
+class Slow(dict[str, errands.Errand]):
+    """Lets other threads go on wherever it could."""
+
+    def __iter__(self) -> Iterator[str]:
+        found = super().__iter__()
+        time.sleep(0.001)
+        return found
+
+    def pop(self, *args: Any) -> Any:
+        gone = super().pop(*args)
+        time.sleep(0.001)
+        return gone
+
+
+def test_captures_of_many_threads_get_on_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pi_uploader.service.MAX_ERRANDS", 1)
+    asking = Service(Door(Settings()))
+    asking._errands = Slow()
+
+    def many(thread: int) -> list[str]:
+        return [asking._errand(f"{thread}-{number}").place for number in range(50)]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [len(places) for places in threads.map(many, range(4))] == [50] * 4
+    assert len(asking._errands) == 1
+
+
+def test_one_that_is_too_large_for_what_stands_before_the_service_is_told_the_other_way() -> None:
+    too_large = json_said(413, {"message": "Request Entity Too Large"})
+    with StandIn(too_large) as standin, pytest.raises(Away, match="set upload to presigned") as caught:
+        service(standin).ask(CLIP, DATA)
+    assert caught.value.of_one

@@ -58,6 +58,13 @@ def test_the_file_says_when_in_times_of_this_place(tmp_path: Path) -> None:
     assert line[1].startswith(here)
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "＝1"])
+def test_a_name_is_no_formula_of_a_spreadsheet(name: str, tmp_path: Path) -> None:
+    write_csv(tmp_path / "seen.csv", [Sighting(name, 1e9, 1e9)])
+    _, line = csv.reader((tmp_path / "seen.csv").read_text().splitlines())
+    assert line[0] == f"'{name}"
+
+
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=50))
 def test_95_percent_do_not_exceed_p95(values: list[float]) -> None:
     found = p50_p95(values)

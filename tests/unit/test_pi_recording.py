@@ -149,10 +149,20 @@ def test_clips_of_a_folder_come_in_turn_one_in_each_span(tmp_path: Path) -> None
     assert camera.clip(0.0) is None
 
 
-@pytest.mark.parametrize(("name", "told"), [("a.jpg", "no clips in"), ("a.mp4", "is no clip of MP4 or H.264")])
+@pytest.mark.parametrize(("name", "told"), [("a.jpg", "no clips in"), ("a.mp4", "can be read as h264 or mp4")])
 def test_a_folder_without_clips_says_what_it_lacks(name: str, told: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"\xff\xd8\xff")
     camera = open_camera(f"folder:{tmp_path}", (320, 240))
     with pytest.raises((NoCamera, CameraFailed), match=told):
         camera.record(0.05, "mp4")
         camera.clip(1.0)
+
+
+def test_clips_that_wait_for_a_slow_disk_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MAX_BYTES", 3 * len(KEY))
+    reel = Reel(0.5, "h264")
+    for number in range(10):
+        reel.add(KEY, 1.0 + 0.5 * number)
+    reel.end()
+    left = [reel.clip(0.0) for _ in range(4)]
+    assert [clip and clip.began for clip in left] == [4.5, 5.0, 5.5, None]

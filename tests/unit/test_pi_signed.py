@@ -1,7 +1,12 @@
 """Captures that go right into the service's bucket, by URLs that it signs: nothing twice, and nowhere less safe."""
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from standin import KEY, Asked, Entrance, Said, StandIn, json_said, problem
@@ -10,6 +15,8 @@ from test_pi_entrances import CLIP, DATA, PHOTO, at_once, methods, service
 from pi_uploader.addresses import may_take
 from pi_uploader.door import Away
 from pi_uploader.spool import Item
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("item", "place"), [(CLIP, "videos"), (PHOTO, "recognitions")])
@@ -98,6 +105,26 @@ def test_no_url_is_told_to_anybody_since_it_is_a_secret() -> None:
         service(standin, presigned=True).ask(CLIP, DATA)
     assert "http://127.0.0.1:9 cannot be reached" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_no_line_of_a_log_has_a_signed_url(tmp_path: Path) -> None:
+    entrance = Entrance()
+
+    def oddly(asked: Asked) -> Said:
+        said = entrance(asked)
+        # Of what is no header urllib3 warns, with the whole address.
+        return replace(said, headers={"Content-Length": "0", "no header": "a"}) if asked.method == "PUT" else said
+
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8picture")
+    (tmp_path / "pi.toml").write_text('upload = "presigned"\n')
+    with StandIn(oddly) as standin:
+        entrance.url = standin.url
+        options = ("--settings", tmp_path / "pi.toml", "--data", tmp_path / "data", "--camera", f"folder:{tmp_path}")
+        command = [sys.executable, "-m", "pi_uploader", "--url", standin.url, *options, "live", "--seconds", "0.1"]
+        env = os.environ | {"HOME": str(tmp_path)}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert "1 answered" in done.stdout
+    assert "ecret" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from hardware import until
-from standin import Asked, Said, StandIn, result
+from standin import Asked, Said, StandIn, json_said, result
 from test_pi_uploader import MARY, PATIENCE, Bench, at_work, quick
 
+from pi_uploader import errands
 from pi_uploader import uploader as uploaders
 from pi_uploader.answers import Outcome
 from pi_uploader.uploader import SILENT
@@ -117,3 +118,34 @@ def test_a_sender_gets_on_while_it_waits_and_not_once_it_hangs(at_work) -> None:
         assert not any(sender.gets_on(now + SILENT + 2 * uploaders.IDLE) for sender in senders)
         assert bench.uploader.gets_on()
         let_go.set()
+
+
+def never_done(asked: Asked) -> Said:
+    """Of one capture there is no result, ever; of all others at once."""
+    if asked.body in (b"lost", b"") or asked.method == "GET":
+        return json_said(202, {}, Location=f"/v1/recognitions/{'0' * 32}")
+    return MARY
+
+
+def test_a_result_that_never_comes_keeps_others_waiting_just_once(
+    at_work, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errands, "LOOK_FOR", 0.5)
+    with at_work(never_done) as bench:
+        bench.put("lost")
+        until(lambda: any(asked.method == "GET" for asked in bench.standin.asked))
+        began = time.monotonic()
+        bench.put()
+        until(lambda: bench.answered)
+        assert time.monotonic() - began < 2.0, "after its turn, and not after ten"
+
+
+def test_a_press_is_not_kept_waiting_by_a_result_that_is_not_there_yet(at_work) -> None:
+    with at_work(never_done) as bench:
+        bench.put("lost")
+        until(lambda: any(asked.method == "GET" for asked in bench.standin.asked))
+        bench.put()
+        bench.uploader.nudge()
+        until(lambda: bench.answered)
+        assert bench.numbers() == [2]
+        assert [item.label for item in bench.spool.items()] == ["lost"]

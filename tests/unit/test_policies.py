@@ -77,8 +77,8 @@ def operations(service: str) -> frozenset[str]:
     return frozenset(Session().get_service_model(service).operation_names)
 
 
-def test_there_is_one_for_each_tier_and_three_for_whoever_runs_them() -> None:
-    tiers, people = ["controller", "function", "web", "worker"], ["deployer", "operator", "serverless"]
+def test_there_is_one_for_each_tier_and_four_for_whoever_runs_them() -> None:
+    tiers, people = ["controller", "function", "web", "worker"], ["data", "deployer", "operator", "serverless"]
     assert [path.stem for path in POLICIES] == sorted(tiers + people)
 
 
@@ -139,7 +139,7 @@ def test_a_bucket_of_another_account_is_nothing_to_anybody_whoever_lets_them_in(
     assert of_s3 and all(one["Condition"] == here for one in of_s3)
 
 
-def test_nobody_but_who_recognises_and_the_web_tier_reads_people_and_nobody_reads_photos() -> None:
+def test_nobody_but_who_recognises_or_may_change_people_reads_them_and_nobody_reads_photos() -> None:
     readers = set()
     for path in POLICIES:
         for statement in statements(path.read_text()):
@@ -149,7 +149,7 @@ def test_nobody_but_who_recognises_and_the_web_tier_reads_people_and_nobody_read
             if "s3:GetObject" in actions:
                 photo = "arn:aws-cn:s3:::facefleet-state/photos/paul/1"
                 assert not any(fnmatchcase(photo, resource) for resource in resources)
-    assert readers == {"function", "web", "worker"}
+    assert readers == {"data", "function", "web", "worker"}
 
 
 def test_who_deploys_may_make_each_call_that_deploying_makes() -> None:

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from facefleet import roster
+from facefleet.classroom import roster
+from facefleet.classroom.plan import Plan, newcomers_about, plan
 from facefleet.errors import BadFile
 from facefleet.model import Person
 from facefleet.people import PERSON_ID, changed
-from facefleet.rosterplan import Plan, newcomers_about, plan
 
 COURSE = """[
   {
@@ -148,6 +148,9 @@ def test_in_json_a_number_is_no_word_and_no_truth(file: Path) -> None:
         ('[{"name": "a"}]\n\n[]', "line 3: something stands behind"),
         ('[{"name": "a", "x": [1]}]', "line 1: 'a': attributes are plain"),
         ('[{"name": "a", "x": NaN}]', "line 1: 'a': NaN"),
+        ('[{"name": "a"},\n{"name": "b", "x": "\\ud800"}]', "line 2: 'b': half of a character"),
+        ('[{"name": "a"},\n{"name": "b", "\\ud800": 1}]', "line 2: 'b': half of a character"),
+        ('[{"id": "a", "name": "\\ud800"}]', "line 1: 'a': a name is text"),
         ('[{"name": "a",\n "x": 1, "x": 2}]', "line 1: .* twice"),
         ('[{"name": 7}]', "line 1: 7: an id is a word"),
         ('[{"id": "a", "name": 7}]', "line 1: 'a': a name is text"),

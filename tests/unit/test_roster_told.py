@@ -5,13 +5,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from facefleet.classroom.encodings import Named
+from facefleet.classroom.plan import Plan, plan
+from facefleet.classroom.roster import Roster, Student
 from facefleet.cli.roster_told import SHOWN, imports, plan_as_json, show_imports, show_plan
-from facefleet.encodings import PACKED, Named, enrolled
+from facefleet.encodings import PACKED, enrolled
 from facefleet.errors import BadImage
 from facefleet.model import Person
 from facefleet.people import MAX_PHOTOS
-from facefleet.roster import Roster, Student
-from facefleet.rosterplan import Plan, plan
 
 
 def encoding(number: int) -> bytes:

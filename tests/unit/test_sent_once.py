@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from facefleet import answers, keys
 from facefleet.backends import connect
+from facefleet.idempotencykey import key_of
 from facefleet.model import Failure, Job, JobKind, Result
 from facefleet.ports import Backend
 from facefleet.problems import Problem
 from facefleet.settings import Settings
 from facefleet.wire import Json
-from web_tier.idempotency import RESEND, TURN, Asked, Once, Sent, Step, asked_under, decide, key_of
+from web_tier.idempotency import RESEND, TURN, Asked, Once, Sent, Step, asked_under, decide
 
 PATIENCE = 20.0
 NOW = 1_000_000.0

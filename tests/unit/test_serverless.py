@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from facefleet.backends.aws.account.function_image import Uri
 from facefleet.backends.aws.account.serverless import (
     NONE,
+    PASSED_ON,
     FunctionOptions,
     FunctionWish,
     Shared,
@@ -22,6 +24,7 @@ from facefleet.backends.aws.account.templates import Options, store_parameters
 from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 
+ROOT = Path(__file__).parent.parent.parent
 DIGEST = f"sha256:{'0' * 64}"
 IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/facefleet-function@{DIGEST}"
 OTHER = IMAGE.replace("0" * 64, "1" * 64)
@@ -69,6 +72,15 @@ def test_a_setting_that_is_given_empty_is_the_default_again() -> None:
 )
 def test_options_come_back_from_parameters_whatever_they_are(options: FunctionOptions) -> None:
     assert given_function_options("facefleet", FunctionWish(AWS, options).parameters) == options
+
+
+def test_every_setting_that_it_is_told_is_one_that_it_heeds() -> None:
+    code = "".join(
+        path.read_text() for part in ("lambda_tier", "facefleet/recognition") for path in (ROOT / part).rglob("*.py")
+    )
+    unheeded = [name for name in PASSED_ON.values() if f"settings.{name}" not in code]
+    # S3 and SQS heed it.
+    assert unheeded == ["keep_days"]
 
 
 def test_another_image_leaves_the_one_before_to_go_back_to() -> None:

@@ -88,7 +88,9 @@ def test_whatever_a_number_is_given_as_it_is_at_least_its_lowest_or_refused(name
     ("values", "named"),
     [
         ({"classic_open": "maybe"}, "FACEFLEET_CLASSIC_OPEN"),
-        ({"log_level": "LOUD"}, "FACEFLEET_LOG_LEVEL"),
+        ({"log_level": "LOUD"}, "FACEFLEET_LOG_LEVEL is DEBUG or INFO or WARNING or ERROR, not 'LOUD'"),
+        ({"line_suffix": ".mp4"}, "FACEFLEET_LINE_SUFFIX is empty or .csv or .txt, not '.mp4'"),
+        ({"url": "127.0.0.1:8000"}, "FACEFLEET_URL begins with http:// or https://, and '127.0.0.1:8000'"),
         ({"min_instances": "3", "max_instances": "2"}, "FACEFLEET_MIN_INSTANCES"),
         ({"max_message_bytes": "1023"}, "FACEFLEET_MAX_MESSAGE_BYTES"),
         ({"port": "0"}, "FACEFLEET_PORT"),

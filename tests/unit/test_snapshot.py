@@ -1,6 +1,7 @@
 """A gallery as one file: what is written is found again, and what is not a gallery is refused."""
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from facefleet.errors import Unavailable
 from facefleet.model import Box, Person, Photo, Rejection
 from facefleet.recognition import index
 from facefleet.recognition.entries import entry
@@ -184,3 +186,24 @@ def test_codes_that_are_none_are_refused(tmp_path: Path) -> None:
     path.write_bytes(data[:codes] + b"none" + data[codes + 4 :])
     with pytest.raises(BadSnapshot, match="damaged"):
         load(path, model="ours")
+
+
+def test_without_faiss_a_large_gallery_is_searched_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a function, whose image has none: one that workers wrote, and one of its own, which they take for none."""
+    monkeypatch.setattr(index, "QUANTISED_FROM", 100)
+    everybody = [person(f"{i:03}", seed=i) for i in range(200)]
+    theirs = file_of(everybody, tmp_path)
+    probe = np.frombuffer(everybody[7].photos[0].encoding, "<f4")
+    expected = load(theirs, model="ours").index.nearest(probe, 1)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "faiss", None)
+        ours = file_of(everybody, tmp_path)
+        for path in (theirs, ours):
+            found = load(path, model="ours").index
+            assert isinstance(found, index.Exact)
+            assert found.nearest(probe, 1) == expected
+        without.setattr(index, "MOST_EXACT", 199)
+        with pytest.raises(Unavailable, match="200 encodings, and without faiss only 199"):
+            load(ours, model="ours")
+    with pytest.raises(BadSnapshot, match="without codes"):
+        load(ours, model="ours")

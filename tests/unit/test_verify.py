@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facefleet.classroom.mapping import Expected
+from facefleet.classroom.verify import Counts, Given, Judged, Verdict, join
 from facefleet.errors import BadFile
-from facefleet.mapping import Expected
-from facefleet.verify import Counts, Given, Judged, Verdict, join
 
 WORDS = st.sampled_from(("freshmen", "freshman", "senior", "Senior", "junior"))
 STEMS = st.sampled_from([f"test_{i}" for i in range(6)])

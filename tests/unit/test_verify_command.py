@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facefleet import csvline
+from facefleet.classroom.verify import Given
 from facefleet.cli.loading import outputs, results
 from facefleet.cli.loading.outputs import Log, of_log, of_output
 from facefleet.cli.loading.results import Row
-from facefleet.verify import Given
 
 PATIENCE = 30.0
 COLUMNS = ("major", "year")
@@ -93,11 +93,29 @@ def test_with_a_log_uploads_events_invocations_and_results_are_to_be_equal(folde
         (("mapping", "mapping"), "name a results file"),
         (("out", "nowhere"), "nowhere"),
         (("out", "out/test_0"), "line 1"),
+        (("unreadable", "mapping"), "unreadable cannot be read"),
         (("out", "mapping", "--log", "mapping", "--log-group", "g"), "name one of them"),
         (("out", "mapping", "--since", "nan"), "no number"),
+        (("latin.csv", "mapping"), "latin.csv is not UTF-8"),
+        (("deep.jsonl", "mapping"), "deep.jsonl, line 1: no line that `facefleet load --out` wrote"),
+        (("kinds.jsonl", "mapping"), "kinds.jsonl, line 1: no line that `facefleet load --out` wrote"),
+        (
+            ("short.csv", "mapping"),
+            "short.csv, line 1: no line that `facefleet load --out` wrote (1 values, 8 expected)",
+        ),
+        (("s3://", "mapping"), "s3:// is no address of a bucket"),
+        (("s3://My Bucket", "mapping"), "s3://My Bucket is no address of a bucket"),
     ],
 )
 def test_what_cannot_be_judged_is_said_in_a_line(folder: Path, args: tuple[str, ...], says: str) -> None:
+    # As a spreadsheet saves it.
+    (folder / "latin.csv").write_bytes("Ren\xe9\n".encode("latin-1"))
+    (folder / "deep.jsonl").write_text("[" * 100_000)
+    (folder / "kinds.jsonl").write_text('{"file": 5, "name": "a", "status": "done", "answer": "b"}\n')
+    (folder / "short.csv").write_text("a\n")
+    (folder / "unreadable").mkdir()
+    # A file that is there, and gives no byte to anybody.
+    (folder / "unreadable" / "test_0").symlink_to("/proc/self/mem")
     run = verify(folder, *args)
     assert run.returncode != 0 and says in run.stderr and "Traceback" not in run.stderr
 

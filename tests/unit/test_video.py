@@ -93,12 +93,15 @@ def test_sound_beside_the_picture_is_passed_over() -> None:
     assert len(times(clip_of((RED, 1.0), sound=True))) == 10
 
 
-def test_a_clip_that_was_stored_lying_is_upright() -> None:
-    """As phones store them: turned by what the file says."""
+@pytest.mark.parametrize(("degrees", "above"), [(90, "red"), (270, "blue")])
+def test_a_clip_that_was_stored_lying_is_upright(degrees: int, above: str) -> None:
+    """As phones store them: turned by what the file says, as FFmpeg's own players turn it."""
     left_red = Image.fromarray(np.hstack([np.asarray(RED), np.asarray(BLUE)]))
-    with opened(turned(left_red, 90), BOUNDS) as frames:
+    with opened(turned(left_red, degrees), BOUNDS) as frames:
         picture = next(frames.frames()).picture
     assert (picture.width, picture.height) == (48, 128)
+    red, _, blue = picture.whole(128).getpixel((24, 10))  # type: ignore[misc]
+    assert ("red" if red > blue else "blue") == above
 
 
 def turned(image: Image.Image, degrees: int) -> bytes:

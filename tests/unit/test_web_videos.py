@@ -115,6 +115,8 @@ def test_every_clip_that_is_read_can_be_uploaded() -> None:
         ({"filename": "a.jpg", "bytes": 11}, "body_too_large"),
         ({"filename": "a.txt", "bytes": 1}, "bad_upload"),
         ({"filename": ".mp4", "bytes": 1}, "bad_upload"),
+        # 255 characters, and no key of S3.
+        ({"filename": "\N{GRINNING FACE}" * 251 + ".mp4", "bytes": 1}, "bad_upload"),
         ({"filename": 3, "bytes": 1}, "bad_upload"),
         ({"filename": "a.mp4", "bytes": 1.0}, "bad_upload"),
         ({"filename": "a.mp4", "bytes": -1}, "bad_upload"),

@@ -61,7 +61,6 @@ JOB = {
     "force": False,
     "again": False,
     "everybody": False,
-    "everybody": False,
 }
 #: Fields that a message from before they were added lacks.
 LATER = ("top_k", "force", "again", "everybody")

@@ -13,7 +13,8 @@ export const isClip = (file) => file.type.startsWith("video/") || NAMES.test(fil
 export async function openClip(file) {
   const video = document.createElement("video");
   Object.assign(video, { muted: true, playsInline: true, preload: "auto", src: URL.createObjectURL(file) });
-  if (await happens(video, "loadeddata")) return video;
+  // Sound alone can be played as well, and has no frame.
+  if ((await happens(video, "loadeddata")) && video.videoWidth > 0) return video;
   closeClip(video);
   return null;
 }
@@ -38,6 +39,8 @@ export async function showFrame(image, video, at) {
   const canvas = el("canvas", { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext("2d").drawImage(video, 0, 0);
   const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", 0.95); });
+  // Larger than this browser can draw.
+  if (blob === null) return false;
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(blob);
   await image.decode();

@@ -28,12 +28,7 @@ def connect(settings: Settings) -> Backend:
     clients, lanes = connect_all(connections=max(CONNECTIONS, settings.max_uploads))
     requests, dead = queues_of(lanes, settings)
     replies = ReplyQueues(lanes.send, settings.response_queue, lanes=lanes)
-    blobs = S3Blobs(
-        clients.s3,
-        {"in": settings.input_bucket, "out": settings.output_bucket},
-        settings.state_bucket,
-        signer=clients.signer,
-    )
+    blobs = S3Blobs.of(settings, clients.s3, signer=clients.signer)
     people = DynamoPeople(clients.dynamodb, settings.people_table)
     fleet = fleet_of(clients, settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,11 +51,7 @@ def connect(settings: Settings) -> Backend:
 def connect_people(settings: Settings) -> DynamoPeople:
     """People alone, in their two tables; raises `Unavailable` where they are not."""
     people = DynamoPeople(connect_clients().dynamodb, settings.people_table)
-    try:
-        people.version()
-    except NotFound as e:
-        table = settings.people_table
-        raise Unavailable(f"{e}: no table {table}: set FACEFLEET_PEOPLE_TABLE, or `facefleet setup` makes it") from e
+    people.version()
     return people
 
 

@@ -17,6 +17,7 @@ from facefleet.errors import Conflict, NotFound, Unavailable
 from facefleet.keys import loggable
 from facefleet.model import BlobInfo
 from facefleet.ports import Presigned
+from facefleet.settings import Settings
 
 #: Puts that one `put_all` has under way at the same time.
 AT_ONCE = 8
@@ -44,6 +45,12 @@ class S3Blobs:
         self._signer = signer or s3
         self._layout = Layout(buckets, rest)
         self._last = LastUnnamed()
+
+    @classmethod
+    def of(cls, settings: Settings, s3: Any, *, signer: Any = None) -> "S3Blobs":
+        """In the buckets that the settings name."""
+        buckets = {"in": settings.input_bucket, "out": settings.output_bucket}
+        return cls(s3, buckets, settings.state_bucket, signer=signer)
 
     def put(self, key: str, data: bytes) -> None:
         at = self._layout.place(key)

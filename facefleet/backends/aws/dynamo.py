@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -26,12 +27,27 @@ MAX_WRITTEN = 25
 MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4_000_000
 
+NO_TABLE = "ResourceNotFoundException"
 CANCELLED = "TransactionCanceledException"
 CONDITION_FAILED = "ConditionalCheckFailed"
 #: Why a transaction may be cancelled that may well go through when asked for again.
 PASSING = frozenset(
     {"None", CONDITION_FAILED, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 )
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """As `translated`, but that a table that is missing is nobody who is missing."""
+    with translated(what):
+        try:
+            yield
+        except ClientError as e:
+            if code_of(e) == NO_TABLE:
+                raise Unavailable(
+                    f"{what}: there is no such table: set FACEFLEET_PEOPLE_TABLE, or `facefleet setup` makes it"
+                ) from e
+            raise
 
 
 def tries() -> Iterator[int]:
@@ -52,7 +68,7 @@ def longest_pause(number: int) -> float:
 def query(client: Any, what: str, **wanted: Any) -> Iterator[Item]:
     """The items asked for, page by page as they are used; each is read as it was last written."""
     while True:
-        with translated(what):
+        with asking(what):
             page = client.query(ConsistentRead=True, **wanted)
         yield from page["Items"]
         if "LastEvaluatedKey" not in page:
@@ -66,7 +82,7 @@ def get_all(client: Any, table: str, keys: Sequence[Item], what: str) -> list[It
     for some in _parts(keys, MAX_READ):
         asked: Item = {table: {"Keys": some, "ConsistentRead": True}}
         for _ in tries():
-            with translated(what):
+            with asking(what):
                 answer = client.batch_get_item(RequestItems=asked)
             found += answer["Responses"].get(table, ())
             asked = answer.get("UnprocessedKeys")
@@ -82,7 +98,7 @@ def delete_all(client: Any, table: str, keys: Iterable[Item], what: str) -> None
     for some in _parts(list(keys), MAX_WRITTEN):
         asked: Item = {table: [{"DeleteRequest": {"Key": key}} for key in some]}
         for _ in tries():
-            with translated(what):
+            with asking(what):
                 asked = client.batch_write_item(RequestItems=asked).get("UnprocessedItems")
             if not asked:
                 break
@@ -96,7 +112,7 @@ def transact(client: Any, actions: Sequence[Item], what: str) -> tuple[str, ...]
     botocore gives each call a token, the same at each of its tries: one whose answer was lost is not done twice, nor
     refused because it was done already.
     """
-    with translated(what):
+    with asking(what):
         try:
             client.transact_write_items(TransactItems=list(actions))
         except ClientError as e:

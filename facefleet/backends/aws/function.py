@@ -52,12 +52,7 @@ def connect(settings: Settings) -> Account:
         raise BadSettings(f"boto3's settings cannot be used: {e}") from e
     lock = threading.Lock()
     return Account(
-        blobs=S3Blobs(
-            s3,
-            {"in": settings.input_bucket, "out": settings.output_bucket},
-            settings.state_bucket,
-            signer=Later(lambda: session.client("s3", config=config.merge(REGIONAL)), lock),
-        ),
+        blobs=S3Blobs.of(settings, s3, signer=Later(lambda: session.client("s3", config=config.merge(REGIONAL)), lock)),
         people=DynamoPeople(dynamodb, settings.people_table),
         objects=S3Objects(s3, settings.input_bucket),
         dynamodb=dynamodb,

@@ -9,8 +9,7 @@ from threading import Lock
 from typing import Any
 
 from facefleet.backends.aws import people_items as items
-from facefleet.backends.aws.dynamo import MAX_ACTIONS, PATIENCE, delete_all, get_all, query, transact, tries
-from facefleet.backends.aws.faults import translated
+from facefleet.backends.aws.dynamo import MAX_ACTIONS, PATIENCE, asking, delete_all, get_all, query, transact, tries
 from facefleet.backends.aws.people_items import CHANGES, IDS, Entry, Item, Tables
 from facefleet.errors import Conflict, NotFound, TooLarge, Unavailable
 from facefleet.model import Changes, Person
@@ -50,7 +49,7 @@ class DynamoPeople:
     def get(self, person_id: str) -> Person:
         person = None
         if items.is_key(person_id):
-            with translated("reading a person"):
+            with asking("reading a person"):
                 answer = self._client.get_item(
                     TableName=self._tables.people, Key=items.person_key(person_id), ConsistentRead=True
                 )
@@ -136,7 +135,7 @@ class DynamoPeople:
 
     def _forget_name(self, entry: Entry) -> None:
         # Somebody else who tidies may have done it.
-        with suppress(Conflict), translated("forgetting who was erased"):
+        with suppress(Conflict), asking("forgetting who was erased"):
             self._client.update_item(
                 TableName=self._tables.index,
                 Key=items.index_key(CHANGES, items.sortable(entry.version)),

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 #: S3's limit, in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES = 1024
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 #: Characters of a packed name that stay readable, so that it is listed among its neighbours.
 HEAD = 64
 #: Between them and the rest. Percent-encoding never writes this.

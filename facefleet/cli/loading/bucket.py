@@ -23,10 +23,10 @@ SOME = 3
 
 
 class Bucket:
-    """`columns`: what stands in an output behind the name. Threads may share it."""
+    """`columns`: what stands in an output behind the name; `ending`: of its key. Threads may share it."""
 
-    def __init__(self, blobs: Blobs, columns: Sequence[str]) -> None:
-        self._blobs, self._columns = blobs, columns
+    def __init__(self, blobs: Blobs, columns: Sequence[str], ending: str = "") -> None:
+        self._blobs, self._columns, self._ending = blobs, columns, ending
 
     def close(self) -> None:
         """Nothing is held open for one thread."""
@@ -44,7 +44,7 @@ class Bucket:
     def _awaited(self, upload: Upload, patience: Patience) -> bytes:
         while True:
             try:
-                return self._blobs.get(keys.answer(upload.name))
+                return self._blobs.get(keys.answer(upload.name, self._ending))
             except NotFound:
                 patience.pause(LOOK)
 
@@ -58,13 +58,13 @@ class Bucket:
 
 def blobs_of(settings: Settings, *, connections: int) -> S3Blobs:
     clients, _ = connect_all(connections=connections)
-    return S3Blobs(clients.s3, {"in": settings.input_bucket, "out": settings.output_bucket}, settings.state_bucket)
+    return S3Blobs.of(settings, clients.s3)
 
 
-def refuse_answered(blobs: Blobs, uploads: Iterable[Upload]) -> None:
+def refuse_answered(blobs: Blobs, uploads: Iterable[Upload], ending: str = "") -> None:
     """Raises `BadSettings` where an output lies there already: it would be taken for the answer."""
     there = {info.key for info in blobs.list(keys.OUTPUT)}
-    if found := sorted(upload.stem for upload in uploads if keys.answer(upload.name) in there):
+    if found := sorted(upload.stem for upload in uploads if keys.answer(upload.name, ending) in there):
         words = ", ".join(found[:SOME]) + (", …" if found[SOME:] else "")
         raise BadSettings(
             f"the output bucket holds {len(found)} of these already ({words}): --clear removes them first"

@@ -3,10 +3,9 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, floor, log10
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -47,9 +46,6 @@ class Figures:
     throughput: float
     latency: dict[str, float] | None
     errors: dict[str, Trouble]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass

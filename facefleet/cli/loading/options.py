@@ -14,3 +14,7 @@ class Number(click.FloatRange):
         if isnan(number):
             self.fail(f"{value} is no number", param, ctx)
         return number
+
+
+#: Of patience: a day at most.
+SECONDS = Number(0.0, 86_400.0)

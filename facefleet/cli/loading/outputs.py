@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from facefleet import csvline, keys
+from facefleet import answers, csvline, keys
+from facefleet.classroom.verify import Counts, Given
 from facefleet.cli.loading import results
 from facefleet.errors import BadFile, BadSettings, NotFound
-from facefleet.verify import Counts, Given
 
 #: How outputs may end as files: the bucket's have no ending, or `.csv`; a relay's are texts.
 ENDINGS = frozenset({"", ".csv", ".txt"})
@@ -53,16 +53,18 @@ def of_row(row: results.Row, columns: Sequence[str]) -> Given:
         return Given(key, None, code=row.code or results.FAILED, file=file)
     if row.attributes is None:
         return Given(key, row.answer, file=file)
-    values = (row.attributes.get(column) for column in columns)
-    return Given(key, row.answer, tuple("" if value is None else str(value) for value in values), file=file)
+    return Given(key, row.answer, answers.cells(row.attributes, columns), file=file)
 
 
 def of_folder(folder: Path) -> Iterator[Given]:
     """Each file of it that may be an output."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in ENDINGS and path.is_file() and not path.name.startswith("."):
-            with path.open("rb") as file:
-                yield of_output(path.name, file.read(MOST_OF_AN_OUTPUT + 1))
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in ENDINGS and path.is_file() and not path.name.startswith("."):
+                with path.open("rb") as file:
+                    yield of_output(path.name, file.read(MOST_OF_AN_OUTPUT + 1))
+    except OSError as e:
+        raise BadFile(f"{e.filename or folder} cannot be read: {e.strerror}") from e
 
 
 def of_bucket(address: str) -> Iterator[Given]:
@@ -70,20 +72,28 @@ def of_bucket(address: str) -> Iterator[Given]:
     # Here, for boto3 takes half a second to load.
     from facefleet.backends.aws.blobs import S3Blobs
     from facefleet.backends.aws.clients import connect_clients
+    from facefleet.backends.aws.s3_keys import BUCKET_NAME
 
     bucket, _, prefix = address.removeprefix(BUCKET).partition("/")
+    if not BUCKET_NAME.fullmatch(bucket):
+        raise BadSettings(f"{address} is no address of a bucket: give {BUCKET}NAME, in small letters")
     blobs = S3Blobs(connect_clients().s3, {"out": bucket}, bucket)
-    found = sorted(info.key for info in blobs.list(keys.OUTPUT + prefix))
+    found = {info.key: info.size for info in blobs.list(keys.OUTPUT + prefix)}
+
+    def fetched(key: str) -> bytes | None:
+        # Whoever names the bucket of clips shall not wait until all of them are here.
+        return blobs.get(key) if found[key] <= MOST_OF_AN_OUTPUT else None
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for key, data in zip(found, pool.map(blobs.get, found), strict=True):
+        for key, data in zip(sorted(found), pool.map(fetched, sorted(found)), strict=True):
             yield of_output(PurePosixPath(key).name, data)
 
 
-def of_output(name: str, data: bytes) -> Given:
-    """`mr_bean,lawyer,freshmen`, or a name alone, which tells no attributes."""
+def of_output(name: str, data: bytes | None) -> Given:
+    """`mr_bean,lawyer,freshmen`, or a name alone, which tells no attributes; None is more than any output."""
     key = PurePosixPath(name).stem if PurePosixPath(name).suffix.lower() in ENDINGS else name
     try:
-        if len(data) > MOST_OF_AN_OUTPUT:
+        if data is None or len(data) > MOST_OF_AN_OUTPUT:
             return Given(key, None, code=NO_OUTPUT)
         values = csvline.values_of(data.decode("utf-8-sig").strip("\r\n"))
     except ValueError:
@@ -149,7 +159,7 @@ def group_lines(group: str, since: float) -> Iterator[str]:
     try:
         yield from lines(group, time.time() - since, term=TERM)
     except NotFound as e:
-        raise BadSettings(f"{e}: is that the function's log group, as /aws/lambda/NAME?") from e
+        raise BadSettings(f"{e}: is that the function's log group, as /aws/lambda/NAME-function?") from e
 
 
 def counts_of(given: Sequence[Given], log: Log | None, *, tells_uploads: bool) -> Counts:

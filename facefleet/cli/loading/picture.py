@@ -4,20 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facefleet.cli.loading.figures import Figures
-from facefleet.errors import BadSettings, NotFound
+from facefleet.errors import NotFound
 
 #: By a file's ending its form is known.
 ENDINGS = (".png", ".svg")
 BINS = 60
 COLOURS = {"p50": "tab:green", "p90": "tab:olive", "p95": "tab:orange", "p99": "tab:red"}
-
-
-def check(file: Path) -> None:
-    """Raises `BadSettings` where no picture can be written: better now than after an hour of sending."""
-    if file.suffix.lower() not in ENDINGS:
-        raise BadSettings(f"{file}: a picture ends in {' or '.join(ENDINGS)}")
-    if not file.absolute().parent.is_dir():
-        raise BadSettings(f"{file}: there is no folder {file.absolute().parent}: make it first")
 
 
 def draw(latencies: Sequence[float], figures: Figures, file: Path) -> None:

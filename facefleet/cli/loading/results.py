@@ -9,8 +9,8 @@ from typing import Any
 
 from facefleet import csvline, keys
 from facefleet.cli.loading.engine import Outcome
-from facefleet.errors import BadFile, BadSettings, ServiceError, Unavailable
-from facefleet.settings import Settings
+from facefleet.errors import BadFile, ServiceError, Unavailable
+from facefleet.wire import GARBAGE
 
 #: By its ending the file's form is known.
 CSV, LINES = ".csv", ".jsonl"
@@ -38,11 +38,6 @@ class Row:
 COLUMNS = tuple(one.name for one in fields(Row))
 
 
-def columns_of(settings: Settings) -> list[str]:
-    """The attributes that stand in an output behind the name."""
-    return [column.strip() for column in settings.columns.split(",") if column.strip()]
-
-
 def row_of(outcome: Outcome) -> Row:
     # Cleaned, so that a row is a line whatever files are called.
     file, name, latency = keys.clean_filename(outcome.upload.file.name), outcome.upload.name, round(outcome.latency, 4)
@@ -51,14 +46,6 @@ def row_of(outcome: Outcome) -> Row:
     answer, attributes = outcome.answer, outcome.answer.attributes
     told = None if attributes is None else dict(attributes)
     return Row(file, name, DONE, answer.answer, told, latency, job=answer.job_id)
-
-
-def check(file: Path) -> None:
-    """Raises `BadSettings` where no results can be written: better now than after an hour of sending."""
-    if file.suffix.lower() not in ENDINGS:
-        raise BadSettings(f"{file}: results end in {' or '.join(ENDINGS)}")
-    if not file.absolute().parent.is_dir():
-        raise BadSettings(f"{file}: there is no folder {file.absolute().parent}: make it first")
 
 
 @contextmanager
@@ -87,16 +74,24 @@ def writing(file: Path | None) -> Iterator[Callable[[Row], object]]:
 def read(file: Path) -> Iterator[Row]:
     """Raises `BadFile` for a line that `writing` would not have written."""
     load = _of_csv if file.suffix.lower() == CSV else _of_json
-    # Line ends as they stand: a `\r` within a line is none.
-    with file.open(encoding="utf-8-sig", newline="\n") as opened:
-        for number, text in enumerate(opened, 1):
-            line = text.rstrip("\r\n")
-            if not line or (number == 1 and load is _of_csv and csvline.values_of(line) == [*COLUMNS]):
-                continue
-            try:
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            if line and not (number == 1 and load is _of_csv and csvline.values_of(line) == [*COLUMNS]):
                 yield load(line)
-            except (ValueError, TypeError, AttributeError) as e:
-                raise BadFile(f"{file}, line {number}: no line that `facefleet load --out` wrote ({e})") from e
+        except GARBAGE as e:
+            raise BadFile(f"{file}, line {number}: no line that `facefleet load --out` wrote ({e})") from e
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        # Line ends as they stand: a `\r` within a line is none.
+        with file.open(encoding="utf-8-sig", newline="\n") as opened:
+            for text in opened:
+                yield text.rstrip("\r\n")
+    except OSError as e:
+        raise BadFile(f"{file} cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError as e:
+        raise BadFile(f"{file} is not UTF-8: take the file as `facefleet load --out` wrote it, or save it so") from e
 
 
 def _as_csv(row: Row) -> str:
@@ -110,7 +105,9 @@ def _as_json(row: Row) -> str:
 
 
 def _of_csv(line: str) -> Row:
-    values = dict(zip(COLUMNS, csvline.values_of(line), strict=True))
+    if len(cells := csvline.values_of(line)) != len(COLUMNS):
+        raise ValueError(f"{len(cells)} values, {len(COLUMNS)} expected")
+    values = dict(zip(COLUMNS, cells, strict=True))
     attributes, latency = json.loads(values.pop("attributes") or "null"), float(values.pop("latency"))
     return _checked(Row(**values, attributes=attributes, latency=latency))
 
@@ -122,6 +119,7 @@ def _of_json(line: str) -> Row:
 
 
 def _checked(row: Row) -> Row:
-    if not isinstance(row.attributes, dict | None) or not all(isinstance(one, str) for one in (row.name, row.answer)):
+    texts = (row.file, row.name, row.status, row.answer, row.code)
+    if not isinstance(row.attributes, dict | None) or not all(isinstance(one, str) for one in texts):
         raise ValueError("text and a JSON object expected")
     return row

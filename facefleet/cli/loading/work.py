@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from facefleet import clipfile, imagefile, keys, mapping
+from facefleet import clipfile, imagefile, keys
+from facefleet.classroom import mapping
+from facefleet.classroom.mapping import Expected, Same
 from facefleet.errors import BadSettings
-from facefleet.mapping import Expected, Same
 
 #: Beside the clips of the course: what each file shows.
 LABELS = "labels.csv"

@@ -33,6 +33,7 @@ IN_COMMON = {"StateBucket": "state_bucket", "PeopleTable": "people_table"}
 #: What it is set to, by the parameter that says so.
 PASSED_ON = {
     "Columns": "columns",
+    "LineSuffix": "line_suffix",
     "StrangerRate": "stranger_rate",
     "Threshold": "threshold",
     "SmallestFace": "smallest_face",
@@ -43,7 +44,6 @@ PASSED_ON = {
     "MaxVideoSeconds": "max_video_seconds",
     "VideoInterval": "video_interval",
     "VideoEffort": "video_effort",
-    "VideoWait": "video_wait",
     "Keep": "keep_days",
     "LogLevel": "log_level",
 }

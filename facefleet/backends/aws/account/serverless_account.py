@@ -1,5 +1,6 @@
 """Where a function is deployed: its stack, beside those of a fleet of the same name, if there is one."""
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -14,11 +15,12 @@ from facefleet.backends.aws.account.stack_told import Planned
 from facefleet.backends.aws.account.stack_watch import Tell
 from facefleet.backends.aws.account.stacks import NEVER_STOOD
 from facefleet.backends.aws.account.templates import rendered
+from facefleet.backends.aws.s3_keys import BUCKET_NAME
 from facefleet.errors import BadSettings
 
-#: S3 and SQS quotas, the latter less "-dead":
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-MOST_BUCKET, MOST_QUEUE = 63, 75
+#: SQS quota, less "-dead": https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+QUEUE_NAME = re.compile(r"[\w-]{1,75}", re.ASCII)
+ANOTHER = "Set another one for the function"
 #: Lambda quota, in MB, and the least that our memory is sure to fit:
 #: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 LEAST_MEMORY, MOST_MEMORY = 512, 10_240
@@ -100,12 +102,9 @@ def _check_words(wish: FunctionWish, given: Mapping[str, object]) -> None:
     if not settings.columns.isascii():
         # CloudFormation tells question marks for all else when a parameter is read again.
         raise BadSettings(f"FACEFLEET_COLUMNS {settings.columns} cannot be told to a function: ASCII letters alone can")
-    for name in (settings.input_bucket, settings.output_bucket):
-        _check_length(name, MOST_BUCKET)
+    for name in (settings.input_bucket, settings.output_bucket, settings.state_bucket):
+        if not BUCKET_NAME.fullmatch(name):
+            raise BadSettings(f"{name} is no name of a bucket: 3 to 63 small letters, digits, dots, hyphens. {ANOTHER}")
     for name in (settings.request_queue, settings.response_queue):
-        _check_length(name, MOST_QUEUE)
-
-
-def _check_length(name: str, most: int) -> None:
-    if len(name) > most:
-        raise BadSettings(f"{name} is too long: a name has {most} characters at most. Set another one for the function")
+        if not QUEUE_NAME.fullmatch(name):
+            raise BadSettings(f"{name} is no name of a queue here: at most 75 letters, digits, _ and -. {ANOTHER}")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from facefleet.classroom.roster import Json, Roster, Student, as_text, may_hold
 from facefleet.model import Person
-from facefleet.roster import Json, Roster, Student, as_text, may_hold
 
 
 @dataclass(frozen=True, slots=True)

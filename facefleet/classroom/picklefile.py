@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from facefleet.classroom.picklednumpy import Symbol, built, called
 from facefleet.errors import BadFile
-from facefleet.picklednumpy import Symbol, built, called
 from facefleet.wire import GARBAGE
 
 #: Opcodes; an encoding as a list takes 130 of them, as an array 10. Values take up to 100 bytes each.

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from facefleet import keys, mapping
+from facefleet import keys
+from facefleet.classroom import mapping
+from facefleet.classroom.mapping import Expected, Same
 from facefleet.errors import BadFile
-from facefleet.mapping import Expected, Same
 
 
 class Verdict(StrEnum):

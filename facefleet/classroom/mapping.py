@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from unicodedata import normalize
 
+from facefleet.classroom.textfile import data_of, rows_of, text_of
 from facefleet.errors import BadFile
-from facefleet.textfile import data_of, rows_of, text_of
 
 #: What columns of a table are called, in small letters: the course's answer tables have `Image,Results`.
 FILE_COLUMNS = ("file", "filename", "image", "video")

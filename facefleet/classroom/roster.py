@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facefleet.classroom.textfile import Row, data_of, rows_of, text_of
 from facefleet.csvline import line as csv_line
 from facefleet.errors import BadFile, BadPerson
 from facefleet.model import Person
 from facefleet.people import id_of, newcomer
-from facefleet.textfile import Row, data_of, rows_of, text_of
 
 Json = dict[str, Any]
 
