@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from facefleet.errors import BadImage, BadPerson, Conflict
 from facefleet.model import UNKNOWN, Person
@@ -62,6 +62,9 @@ def changed(person: Person, about: dict[str, Any]) -> Person:
     name, given = about.get("name", person.name), about.get("attributes", {})
     if not isinstance(name, str) or not _is_whole(name) or not 0 < len(name) <= MAX_NAME:
         raise BadPerson(f"a name is text of at most {MAX_NAME} characters", code="bad_name")
+    # A terminal would obey them, and a log take one line for two. What joins letters, as names of Persian have, stays.
+    if "name" in about and any(category(c) == "Cc" for c in name):
+        raise BadPerson("a name is one line of text, without control characters", code="bad_name")
     if not isinstance(given, dict) or any(isinstance(value, dict | list) for value in given.values()):
         words = 'attributes are plain values by name, as {"major": "physics"}'
         raise BadPerson(words, code="bad_attributes")

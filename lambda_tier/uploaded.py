@@ -8,7 +8,7 @@ from facefleet import answers, keys, uploads
 from facefleet.errors import NotFound, TooLarge
 from facefleet.model import BlobInfo, Job, JobKind
 from facefleet.parameters import top_k
-from facefleet.problems import unless_failed
+from facefleet.problems import Problem, unless_failed
 from facefleet.settings import Settings
 from lambda_tier import course, files
 from lambda_tier.asked import Request
@@ -16,6 +16,9 @@ from lambda_tier.doing import Answer, Doing
 from lambda_tier.outside import Outside
 from lambda_tier.telling import Told
 from lambda_tier.work import Left
+
+#: Seconds. An event is an hour old at most when it is tried for the last time (deploy/serverless.yaml).
+GIVEN_UP = 2 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class Uploaded:
         uploads.check_kind(filename, kind)
         if kind is JobKind.VIDEO:
             result = answers.stored(self.outside.blobs, upload_id)
-            return queued(upload_id, is_clip=True) if result is None else Answer(200, unless_failed(result))
+            if result is not None:
+                return Answer(200, unless_failed(result))
+            return _awaited(upload, upload_id, is_clip=True)
         if upload.size > (most := self.settings.max_upload_bytes):
             # Its url would have refused it: somebody else put it there.
             raise TooLarge(f"the limit is {most / 1e6:g} MB: upload a smaller file", code="body_too_large")
@@ -60,7 +65,7 @@ class Uploaded:
             if (result := answers.stored(self.outside.blobs, job_id)) is not None:
                 return Answer(200, result)
             if (upload := self._upload(job_id)) is not None:
-                return queued(job_id, is_clip=uploads.is_clip(upload.key))
+                return _awaited(upload, job_id, is_clip=uploads.is_clip(upload.key))
             if answers.promised(self.outside.blobs, job_id):
                 return queued(job_id, is_clip=request.path.startswith("/v1/videos/"))
         raise NotFound(f"no result {told.job}: it never was, or was forgotten: send the file again")
@@ -69,6 +74,14 @@ class Uploaded:
         if not upload_id:
             return None
         return next(iter(self.outside.blobs.list(keys.uploads(upload_id))), None)
+
+
+def _awaited(upload: BlobInfo, job_id: str, *, is_clip: bool) -> Answer:
+    """As `queued`, while the function may yet do it; raises the problem 422 once Lambda has given it up."""
+    if time.time() - upload.modified > GIVEN_UP:
+        detail = "it was tried and given up, and the reason lies with the dead letters: send another file"
+        raise Problem(422, "given_up", detail)
+    return queued(job_id, is_clip=is_clip)
 
 
 def queued(job_id: str, *, is_clip: bool) -> Answer:

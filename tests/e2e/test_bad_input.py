@@ -183,6 +183,8 @@ PEOPLE: list[tuple[Any, str]] = [
     *(({"id": id}, "bad_id") for id in ("", ".x", "a b", "a/b", "a:b", "x" * 65, "a\n", 5, None)),
     ({"id": "x", "name": 5}, "bad_name"),
     ({"id": "x", "name": "x" * 201}, "bad_name"),
+    ({"id": "x", "name": "Bob\n12:00 job done"}, "bad_name"),
+    ({"id": "x", "name": "\x1b[2JBob"}, "bad_name"),
     ({"id": "x", "attributes": []}, "bad_attributes"),
     ({"id": "x", "attributes": {"a": {}}}, "bad_attributes"),
     ({"id": "x", "attributes": {"a": "x" * 20_000}}, "bad_attributes"),

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from woken import Json, asked_1, asked_2
 from facefleet.backends import connect
 from facefleet.ports import Presigned
 from facefleet.settings import Settings
+from lambda_tier.uploaded import GIVEN_UP
 
 PHOTO = picture(RED)
 CLIP = clip_of((image_of(BLACK), 0.2), (image_of(RED), 0.3))
@@ -236,3 +239,14 @@ def test_an_upload_that_no_url_would_have_let_in_is_not_read(here: Place) -> Non
     asked = asked_2("POST", "/v1/recognitions", json.dumps({"upload": "d" * 32}), headers=JSON)
     status, problem = answered(replace(here, function=function).wake(asked))
     assert (status, problem["code"]) == (413, "body_too_large")
+
+
+def test_a_clip_that_lambda_has_given_up_is_not_waited_for_any_more(here: Place) -> None:
+    key = f"in/uploads/{'d' * 32}/a.mp4"
+    here.backend.blobs.put(key, CLIP)
+    asked = asked_2("GET", f"/v1/videos/{'d' * 32}")
+    assert answered(here.wake(asked))[0] == 202
+    file = here.backend.blobs.local(key)
+    os.utime(file, (time.time() - GIVEN_UP - 60,) * 2)
+    status, problem = answered(here.wake(asked))
+    assert (status, problem["code"]) == (422, "given_up")
