@@ -6,6 +6,7 @@ https://docs.python.org/3/library/pickle.html#module-pickle and pickletools' own
 """
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,13 @@ def load(data: bytes) -> object:
 
     One thing may be held in many places, or hold itself: walk it with a bound.
     """
+    with warnings.catch_warnings():
+        # A text with an escape that Python does not know is the file's affair: it is read, or refused.
+        warnings.simplefilter("ignore")
+        return _loaded(data)
+
+
+def _loaded(data: bytes) -> object:
     machine = _Machine()
     try:
         for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):

@@ -1,6 +1,7 @@
 """The README's commands, run as they stand there; what a comment promises must come."""
 
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -11,9 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from services import Service
 
 from bench import emulators
+from tests.unit.clips import clip_of
 
 pytestmark = pytest.mark.slow
 
@@ -31,12 +34,19 @@ def commands(program: str, *, on_aws: bool = False) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path, photos: Path, stranger: Path) -> Path:
-    """Where a reader of the README stands: sample photos, their own people, a photo of a party."""
+    """Where a reader of the README stands: sample photos, their own people, a photo of a party, what a class has."""
     (tmp_path / ".samples").mkdir()
     (tmp_path / ".samples/photos").symlink_to(photos)
     (tmp_path / "people/Paul").mkdir(parents=True)
     shutil.copy(stranger, tmp_path / "people/Paul/1.png")
     shutil.copy(stranger, tmp_path / "party.jpg")
+    with Image.open(photos / "obama2.jpg") as obama:
+        (tmp_path / "lesson.mp4").write_bytes(clip_of((obama.convert("RGB"), 1.0)))
+    (tmp_path / "student_data.json").write_text('[{"id": 1, "name": "mr_bean", "major": "lawyer", "year": "freshmen"}]')
+    (tmp_path / "encoding").write_bytes(pickle.dumps({"name": ["mr_bean"], "encoding": [[0.125] * 128]}))
+    (tmp_path / "photos").mkdir()
+    shutil.copy(photos / "obama2.jpg", tmp_path / "photos/a.jpg")
+    (tmp_path / "mapping").write_text("a.jpg:obama\n")
     return tmp_path
 
 
@@ -60,7 +70,8 @@ def run(service: Service, command: str, folder: Path) -> str:
 @pytest.fixture
 def clean(service: Service) -> Iterator[Service]:
     yield service
-    service.cli("people", "erase", "Paul", "--yes")
+    for person in ("Paul", "mr_bean"):
+        service.cli("people", "erase", person, "--yes")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl: apt-get install curl")
@@ -75,11 +86,15 @@ def test_what_the_readme_does_with_the_command_line_works(clean: Service, folder
     for command, _ in commands(".venv/bin/facefleet"):
         _, _, id = said.get("send", "").strip().rpartition("; id ")
         words = [word for word in command.split()[1:] if word.isalpha()]
-        said[" ".join(words[:2]) if words[0] == "people" else words[0]] = run(
-            clean, command.replace("5e0c…", id), folder
-        )
-    assert list(said) == ["enrol", "send", "people reject", "status", "people erase", "simulate"]
-    assert (folder / "burst.png").exists()
+        name = " ".join(words[:2]) if words[0] in ("people", "roster") else words[0]
+        said["send a clip" if "--appearances" in command else name] = run(clean, command.replace("5e0c…", id), folder)
+    assert list(said) == [
+        *("enrol", "send", "people reject", "status", "people erase", "send a clip"),
+        *("roster load", "roster export", "roster encodings", "load", "verify", "simulate"),
+    ]
+    assert all((folder / picture).exists() for picture in ("burst.png", "latencies.png"))
+    assert "obama" in said["send a clip"] and "0.9" in said["send a clip"]
+    assert "mr_bean,mr_bean,lawyer,freshmen" in (folder / "class.csv").read_text()
     assert said["send"].startswith("party.jpg: Paul (distance 0.00")
     assert "Paul" in said["people reject"]
     assert said["people erase"].startswith("Erase Paul")
