@@ -44,7 +44,7 @@ mknod -m 666 "$root/dev/urandom" c 1 9
 mknod -m 666 "$root/dev/random" c 1 8
 # Lambda has no shared memory.
 [ "$user" = 993:990 ] || mkdir -m 1777 "$root/dev/shm"
-for name in $(env | grep -oE '^(AWS|FACEFLEET|IDEMPOTENCY|POWERTOOLS)_[A-Z0-9_]*'); do
+for name in $(env | grep -oE '^((AWS|FACEFLEET|POWERTOOLS)_[A-Z0-9_]*|IDEMPOTENCY_TABLE|DEAD_QUEUE|API_KEY_SECRET)'); do
   set -- "$name=$(printenv "$name")" "$@"
 done
 exec chroot --userspec="$user" "$root" /usr/bin/env -i "$@"

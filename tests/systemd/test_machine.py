@@ -77,7 +77,11 @@ def test_the_journal_finds_the_lines_of_a_job(machine: Machine, service: Service
     job = submit(service, photos / "biden.jpg")
     until(lambda: answer_of(service, job))
     (done,) = until(lambda: journal(machine, f"JOB_ID={job}"))
-    assert (done["PRIORITY"], done["LOGGER"], done["SYSLOG_IDENTIFIER"]) == ("6", "facefleet.recognition.jobs", "app_tier")
+    assert (done["PRIORITY"], done["LOGGER"], done["SYSLOG_IDENTIFIER"]) == (
+        "6",
+        "facefleet.recognition.jobs",
+        "app_tier",
+    )
     assert done["MESSAGE"].startswith(f"job {job}: done")
 
 
