@@ -39,5 +39,7 @@ def tell(words: str) -> None:
     address = f"\0{place[1:]}" if place.startswith("@") else place
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(PATIENCE)
+        # Connected: to send to a full queue without that is to be told all the time that there is room.
+        sender.connect(address)
         # Half of a character is valid in the service's JSON.
-        sender.sendto(words.encode(errors="replace"), address)
+        sender.send(words.encode(errors="replace"))

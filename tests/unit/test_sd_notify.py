@@ -1,7 +1,9 @@
 """What systemd hears, over a real datagram socket: the same of the service's tiers and of the Pi's client."""
 
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
@@ -72,3 +74,15 @@ def test_a_systemd_that_does_not_listen_hinders_nobody(told: socket.socket, monk
     told.setblocking(False)
     with pytest.raises(BlockingIOError):
         told.recv(1000)
+
+
+def test_a_listener_who_reads_nothing_costs_a_moment_and_no_work(told: socket.socket) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler, suppress(BlockingIOError):
+        filler.setblocking(False)
+        while True:
+            filler.sendto(b"X", told.getsockname())
+    began, worked = time.monotonic(), time.thread_time()
+    pi_uploader.supervision.alive()
+    waited = time.monotonic() - began
+    assert waited < PATIENCE
+    assert time.thread_time() - worked < waited / 2
