@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from json import loads
 from pathlib import Path
 from statistics import median
+from threading import Timer
 from typing import Any
 
 import click
@@ -36,7 +37,7 @@ import click
 from bench.client import peak_mb
 from bench.container import built
 from bench.http_front import event_of, http_front
-from bench.local import awaited
+from bench.local import PATIENCE, awaited
 from bench.runtime_api import COMMAND, Running
 from bench.serverless import DEAD, KEY, Site, serverless
 from bench.told import tell
@@ -146,18 +147,8 @@ def extracted(clips: Path, to: Path) -> list[str]:
 def live(site: Site, photos: Path, shown: list[str], url: str, frames: int, interval: float) -> Frames:
     """The Raspberry Pi's client, with the photos as its camera."""
     seconds = frames * interval
-    command = ["-m", "pi_uploader", "live", "--url", url, "--camera", f"folder:{photos}", "--data", f"{site.folder}/pi"]
-    told: list[tuple[int, str, float]] = []
-    with subprocess.Popen(  # noqa: S603  # our own program, and no shell
-        [sys.executable, *command, "--seconds", str(seconds), "--interval", str(interval)],
-        env=dict(os.environ) | {"FACEFLEET_API_KEY": KEY},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        for line in process.stdout or ():
-            if answer := ANSWER.fullmatch(line.strip()):
-                told.append((int(answer[1]), answer[2], int(answer[3]) / 1000))
+    session = ["--seconds", str(seconds), "--interval", str(interval), "--data", f"{site.folder}/pi"]
+    told = told_by(["live", "--url", url, "--camera", f"folder:{photos}", *session], seconds + PATIENCE)
     if not told:
         raise SystemExit("bench: no frame was answered")
     numbers, latencies = [number for number, _, _ in told], [seconds for _, _, seconds in told]
@@ -165,6 +156,25 @@ def live(site: Site, photos: Path, shown: list[str], url: str, frames: int, inte
     return Frames(
         frames, len(set(numbers)), right, numbers == sorted(numbers), round(median(latencies), 3), p95(latencies)
     )
+
+
+def told_by(options: Sequence[str], patience: float) -> list[tuple[int, str, float]]:
+    """Each frame that the client tells of: its number, who it shows, and the seconds since it was taken."""
+    with subprocess.Popen(  # noqa: S603  # our own program, and no shell
+        [sys.executable, "-m", "pi_uploader", *options],
+        env=dict(os.environ) | {"FACEFLEET_API_KEY": KEY},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # One that hangs is killed: what it told until then is less than was asked for.
+        end = Timer(patience, process.kill)
+        end.start()
+        try:
+            answers = [ANSWER.fullmatch(line.strip()) for line in process.stdout or ()]
+        finally:
+            end.cancel()
+    return [(int(one[1]), one[2], int(one[3]) / 1000) for one in answers if one]
 
 
 def started(site: Site, photo: bytes, command: Sequence[str]) -> Starts:
