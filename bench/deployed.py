@@ -22,7 +22,8 @@ from facefleet.backends import connect
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.backends.aws.instances import FLEET
 from facefleet.ports import Backend
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 #: States of EC2.
 UP, GOING = ("pending", "running"), ("stopping", "shutting-down")

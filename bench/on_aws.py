@@ -25,7 +25,8 @@ from facefleet.backends.aws.instances import FLEET
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.model import InstanceState
 from facefleet.ports import Backend
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 TIERS = ("web_tier", "controller")
 #: States of EC2.

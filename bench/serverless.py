@@ -21,7 +21,8 @@ from bench.local import PATIENCE, as_ours
 from bench.runtime_api import COMMAND, Running, running
 from facefleet.backends.aws.account.resources import ensure
 from facefleet.backends.aws.clients import Clients, connect_clients
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 KEY = "the-key-of-this-bench"
 EVENTS, DEAD, ONCE = "events", "dead", "once"

@@ -20,7 +20,8 @@ from bench.encodings import Faces
 from facefleet.backends.embedded import WORKER_ENVIRONMENT
 from facefleet.backends.embedded.people import SqlitePeople
 from facefleet.model import Box, Person, Photo
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 #: People in both sides' gallery, who do not exist.
 PEOPLE = 10

@@ -14,6 +14,8 @@ from facefleet.wire import Json
 
 log = logging.getLogger(__name__)
 
+#: Keeps a job's result, and of its image what is to be kept; returns what clients see.
+Store = Callable[[Blobs, Job, Result, bytes | None], Json]
 
 #: Beside what clients see, and stripped before they do: each face's encoding, which a later rejection needs.
 ENCODINGS = "_encodings"

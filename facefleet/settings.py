@@ -6,15 +6,15 @@ test keeps true.
 
 import os
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from facefleet.errors import BadSettings
-from facefleet.settingtext import parsed
+from facefleet.settingtext import PREFIX, parsed, setting
+from facefleet.sitesettings import SiteSettings
 
-PREFIX = "FACEFLEET_"
 MAX_PORT = 65_535
 SCOPES = ("recognise", "enrol", "admin")
 
@@ -41,14 +41,8 @@ EMBEDDED_TICK, AWS_TICK = 0.5, 2.0
 LEAST_STRANGER_RATE, MOST_STRANGER_RATE = 1e-6, 0.5
 
 
-def setting(
-    default: Any, help: str, *, low: float | None = None, high: float | None = None, secret: bool = False
-) -> Any:
-    return field(default=default, repr=not secret, metadata={"help": help, "low": low, "high": high})
-
-
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(SiteSettings):
     backend: str = setting("embedded", "where queues, blobs and people live: `embedded`, one machine, or `aws`")
     data: Path = setting(
         Path(".data"), "the one folder with all data of the embedded backend; on AWS, for locks and the converted model"
@@ -177,6 +171,7 @@ class Settings:
         if self.min_instances > self.instances_at_most:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
         self._check_words()
+        self.check_site()
         least = max(self.least_seconds_billed, 60.0) / 3600 * self.instance_price
         if self.budget_per_hour is not None and self.budget_per_hour < least:
             raise BadSettings(f"{PREFIX}BUDGET_PER_HOUR pays for no start of an instance: allow {least:.4f} at least")

@@ -1,12 +1,20 @@
-"""What stands in the environment as the kind of value that a setting has."""
+"""A setting: its default, what is said of it, and what stands in the environment as a value of its kind."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from types import UnionType
 from typing import Any, get_args
 
 from facefleet.errors import BadSettings
 
+PREFIX = "FACEFLEET_"
 TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def setting(
+    default: Any, help: str, *, low: float | None = None, high: float | None = None, secret: bool = False
+) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help, "low": low, "high": high})
 
 
 def parsed(name: str, kind: Any, bounds: Mapping[str, float | None], text: str) -> Any:

@@ -1,19 +1,14 @@
 """Objects that came into a bucket: each recognised, its line stored, its message told, once."""
 
-import json
 import logging
 import time
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote_plus
 
-from facefleet import answers, clipfile, uploads
+from facefleet import answers, clipfile, course, uploads
+from facefleet.arrivals import Arrival, arrivals, dead_letter
 from facefleet.errors import BadMessage, NotFound, TooLarge, Unavailable
 from facefleet.model import Failure, Job, JobKind, Result
 from facefleet.settings import Settings
 from facefleet.wire import Json
-from lambda_tier import course, events
-from lambda_tier.events import Arrival
 from lambda_tier.outside import Outside
 from lambda_tier.telling import Teller, Told
 from lambda_tier.work import Left, Work
@@ -36,7 +31,7 @@ class Arriving:
         What was done by then is not done again.
         """
         failed: list[Exception] = []
-        for arrival in events.arrivals(event):
+        for arrival in arrivals(event):
             try:
                 self._record(arrival, left)
             except Exception as e:
@@ -109,30 +104,3 @@ class Arriving:
     def _bury(self, arrival: Arrival, error: Json) -> None:
         if self._outside.dead is not None:
             self._outside.dead().send(dead_letter(arrival, error))
-
-
-def dead_letter(arrival: Arrival, error: Json) -> str:
-    """In the form of Lambda's own, so that whoever reads dead letters reads both: what came, and what is wrong with it.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
-    """
-    told: dict[str, Any] = {
-        "key": quote_plus(arrival.key),
-        "size": max(arrival.size, 0),
-        "sequencer": arrival.sequencer + events.REPLAYED,
-    }
-    if arrival.version is not None:
-        told["versionId"] = arrival.version
-    record = {
-        "eventSource": "aws:s3",
-        "eventName": f"{events.CREATED}Put",
-        "s3": {"bucket": {"name": arrival.bucket}, "object": told},
-    }
-    body = {
-        "version": "1.0",
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "requestContext": {"condition": "Unreadable", "job": arrival.job_id},
-        "requestPayload": {"Records": [record]},
-        "responsePayload": {"errorType": error["code"], "errorMessage": error["detail"]},
-    }
-    return json.dumps(body)

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from facefleet import course
+from facefleet.answers import Store
 from facefleet.idempotencykey import HEADER, REPLAYED, key_of
 from facefleet.model import Job
 from facefleet.problems import unless_failed
-from facefleet.recognition.jobs import Store
 from facefleet.wire import Json
-from lambda_tier import course, guard
+from lambda_tier import guard
 from lambda_tier.asked import Request
 from lambda_tier.outside import Outside
 from lambda_tier.telling import Told

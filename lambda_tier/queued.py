@@ -10,13 +10,14 @@ from typing import Any, cast
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from facefleet import wire
+from facefleet import course, wire
+from facefleet.arrivals import is_test
 from facefleet.errors import BadMessage, Unavailable
 from facefleet.model import Failure, Job, JobKind
 from facefleet.problems import Problem
 from facefleet.settings import Settings
 from facefleet.wire import GARBAGE, Json
-from lambda_tier import course, events, files
+from lambda_tier import files
 from lambda_tier.arriving import Arriving
 from lambda_tier.outside import Outside
 from lambda_tier.telling import Teller, Told
@@ -70,7 +71,7 @@ class Queued:
         if not isinstance(text, str):
             raise BadMessage("a message without a text")
         body = _object(text)
-        if events.is_test(body):
+        if is_test(body):
             told.outcome = "test"
         elif isinstance(body.get("Records"), list):
             self._arriving.take(body, left)

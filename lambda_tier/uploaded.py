@@ -4,13 +4,13 @@ import time
 from dataclasses import dataclass
 from uuid import uuid4
 
-from facefleet import answers, keys, uploads
+from facefleet import answers, course, keys, uploads
 from facefleet.errors import NotFound, TooLarge
 from facefleet.model import BlobInfo, Job, JobKind
 from facefleet.parameters import top_k
 from facefleet.problems import Problem, unless_failed
 from facefleet.settings import Settings
-from lambda_tier import course, files
+from lambda_tier import files
 from lambda_tier.asked import Request
 from lambda_tier.doing import Answer, Doing
 from lambda_tier.outside import Outside

@@ -5,11 +5,12 @@ import time
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from facefleet import course
 from facefleet.model import Job, JobKind
 from facefleet.parameters import flag, top_k
 from facefleet.problems import Problem, unless_failed
 from facefleet.settings import Settings
-from lambda_tier import course, files
+from lambda_tier import files
 from lambda_tier.asked import Request
 from lambda_tier.doing import Answer, Doing
 from lambda_tier.files import File

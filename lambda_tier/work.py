@@ -4,17 +4,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from facefleet import answers
+from facefleet import answers, course
+from facefleet.answers import Store
 from facefleet.errors import Unavailable
 from facefleet.model import Failure, Job, Result
 from facefleet.recognition.encoder import Encoder
-from facefleet.recognition.jobs import Jobs, Store
+from facefleet.recognition.jobs import Jobs
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Recogniser, limits_of
 from facefleet.settings import Settings
 from facefleet.wire import Json
-from lambda_tier import course
 from lambda_tier.outside import Outside
 
 #: Seconds kept for what comes behind looking: the result stored, the answer told.

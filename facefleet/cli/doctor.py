@@ -14,7 +14,8 @@ from facefleet import __version__
 from facefleet.cli import here
 from facefleet.errors import BadSettings, ServiceError
 from facefleet.findings import Finding, Look, State, ok, unknown, wrong
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 log = logging.getLogger(__name__)
 

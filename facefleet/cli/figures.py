@@ -10,7 +10,7 @@ from rich.table import Table
 from facefleet.recognition.calibration import Calibration
 from facefleet.recognition.choosing import Measured
 from facefleet.recognition.rates import Rate
-from facefleet.settings import PREFIX
+from facefleet.settingtext import PREFIX
 
 
 def report(found: Calibration) -> dict[str, Any]:

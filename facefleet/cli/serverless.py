@@ -20,7 +20,7 @@ from facefleet.cli.deploying import Choices, in_short
 from facefleet.cli.plans import Steps, report, rows, show, steps
 from facefleet.cli.serverless_door import await_answer, trouble
 from facefleet.errors import BadSettings, NotFound, Unavailable
-from facefleet.settings import PREFIX
+from facefleet.settingtext import PREFIX
 
 KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text"
 #: What is told at the end, by what the stack calls it.

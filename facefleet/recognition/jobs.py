@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from facefleet import answers, keys
+from facefleet.answers import Store
 from facefleet.model import Failure, Job, JobKind, Result, Timings
 from facefleet.ports import Blobs, Queue
 from facefleet.wire import Json
@@ -14,8 +15,6 @@ from facefleet.wire import Json
 log = logging.getLogger(__name__)
 
 Process = Callable[[Job, bytes], Result]
-#: Keeps a job's result, and of its image what is to be kept; returns what clients see.
-Store = Callable[[Blobs, Job, Result, bytes | None], Json]
 
 
 class Jobs:

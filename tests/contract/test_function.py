@@ -14,9 +14,9 @@ from woken import Context, message, put, records
 
 from bench import emulators
 from facefleet import answers, keys, wire
+from facefleet.arrivals import arrival_of
 from facefleet.errors import NotFound, Unavailable
 from facefleet.model import Job, JobKind
-from lambda_tier.events import arrival_of
 
 from .functions import CLIP, Account, open_account
 

@@ -15,12 +15,11 @@ import pytest
 from botocore.exceptions import ClientError
 from meanwhile import for_each_new
 
-from facefleet import answers
+from facefleet import answers, course
 from facefleet.backends import connect
 from facefleet.backends.aws.faults import DENIED, code_of
 from facefleet.model import BlobInfo, Box, Face, Job, JobKind, Result
 from facefleet.settings import env_name
-from lambda_tier import course
 
 from .iam import Place, user
 

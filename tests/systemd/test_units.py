@@ -12,7 +12,8 @@ from app_tier.pulse import ALIVE_EVERY, MAX_WORK
 from controller.leading import STAND_BY
 from facefleet.entry import EXIT_UNUSABLE
 from facefleet.ports import MAX_WAIT
-from facefleet.settings import LONGEST_TICK, PREFIX, Settings
+from facefleet.settings import LONGEST_TICK, Settings
+from facefleet.settingtext import PREFIX
 from web_tier.__main__ import LOOK_EVERY
 
 from .analyze import MOST_EXPOSED, exposure, needs_analyze, said_against

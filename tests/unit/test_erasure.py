@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facefleet import answers, keys, wire
+from facefleet import answers, course, keys, wire
 from facefleet.backends import connect
 from facefleet.errors import Unavailable
 from facefleet.model import Appearance, Box, Face, Failure, Footage, Job, JobKind, Person, Photo, Rejection, Result
@@ -21,7 +21,6 @@ from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Limits, Recogniser
 from facefleet.settings import Settings
-from lambda_tier import course
 from web_tier.erasure import erase_everybody, erase_person, purge
 
 BOX = Box(0, 0, 9, 9)

@@ -21,6 +21,7 @@ FIRST_WORDS = (
     "facefleet.errors",
     "facefleet.settings",
     "facefleet.settingtext",
+    "facefleet.sitesettings",
 )
 #: A part, and the parts that it may import besides itself. `facefleet` alone are the words: the files at its top.
 MAY_IMPORT = {
@@ -31,10 +32,11 @@ MAY_IMPORT = {
     "web_tier": {"facefleet"},
     "app_tier": {"facefleet", "facefleet.recognition"},
     "lambda_tier": {"facefleet", "facefleet.recognition"},
+    "openstack_relay": {"facefleet", "facefleet.recognition"},
     "controller": {"facefleet"},
     "facefleet.cli": {
         *("facefleet", "facefleet.backends", "facefleet.classroom", "facefleet.recognition"),
-        *("web_tier", "app_tier", "controller"),
+        *("web_tier", "app_tier", "controller", "openstack_relay"),
     },
     "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller"},
     "ami": {"facefleet"},
@@ -42,7 +44,7 @@ MAY_IMPORT = {
 }
 #: Where a tier is put together.
 ENTRY_POINTS = ("__main__.py", "wsgi.py", "handler.py")
-TIERS = ("web_tier", "app_tier", "lambda_tier", "controller")
+TIERS = ("web_tier", "app_tier", "lambda_tier", "openstack_relay", "controller")
 #: Each third-party library, and where alone it is imported.
 HOMES = {
     "PIL": (
@@ -75,6 +77,8 @@ HOMES = {
     "numpy": ("facefleet.recognition", "controller.simulation", "bench"),
     "onnx": ("facefleet.recognition.convert",),
     "onnxruntime": ("facefleet.recognition.runtime",),
+    "openstack": ("facefleet.backends.openstack", "bench"),
+    "keystoneauth1": ("facefleet.backends.openstack",),
     "picamera2": ("pi_uploader.picamera",),
     "prometheus_client": ("controller.metrics",),
     "pybase64": (

@@ -10,13 +10,13 @@ from clips import clip_of, sound_alone
 from woken import TEST_EVENT, Context, put, records
 
 from facefleet import answers
+from facefleet.arrivals import arrival_of
 from facefleet.backends import connect
 from facefleet.errors import BadMessage, Unavailable
 from facefleet.model import Person
 from facefleet.recognition.encoder import EncodedFace
 from facefleet.recognition.images import Picture
 from facefleet.settings import Settings
-from lambda_tier.events import arrival_of
 from lambda_tier.work import LEAST, MARGIN
 
 LINE = "mr_bean,lawyer,freshmen"

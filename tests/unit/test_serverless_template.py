@@ -27,7 +27,8 @@ from facefleet.backends.aws.account.templates import (
     rendered,
     store_parameters,
 )
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 DIGEST = f"sha256:{'0' * 64}"
 IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/facefleet-function@{DIGEST}"

@@ -26,7 +26,8 @@ from facefleet.backends.aws.account.templates import (
 from facefleet.backends.aws.clients import Clients, connect_clients
 from facefleet.backends.aws.faults import translated
 from facefleet.errors import BadSettings, NotFound, Unavailable
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 #: The public part of Caddy's own authority, as ami.certificates keeps it in the state bucket.
 ROOT = "tls/root.crt"

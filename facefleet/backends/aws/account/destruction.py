@@ -14,7 +14,8 @@ from facefleet.backends.aws.account.tables import Table
 from facefleet.backends.aws.faults import translated
 from facefleet.backends.aws.instances import FLEET, LIVING, find
 from facefleet.errors import Unavailable
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 #: Seconds for machines to go: each drains first, and its network interface follows.
 PATIENCE = 900.0

@@ -7,7 +7,8 @@ from facefleet.backends.aws.account.policies import DEPLOYMENT
 from facefleet.backends.aws.account.templates import attribute, in_order, log_days, plain
 from facefleet.backends.aws.account.wanted import RULE, buckets, lifecycle, queues
 from facefleet.errors import BadSettings
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 SERVERLESS = "serverless"
 #: What stands for a secret and a topic that are the function's own.

@@ -7,7 +7,8 @@ from facefleet.backends.aws.account.deployment import Account, parameters_of
 from facefleet.backends.aws.account.resources import Step, Verb, resources
 from facefleet.backends.aws.account.serverless import NONE, TOLD
 from facefleet.backends.aws.account.tables import Table
-from facefleet.settings import PREFIX, Settings
+from facefleet.settings import Settings
+from facefleet.settingtext import PREFIX
 
 
 def function_settings(account: Account) -> Settings | None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from facefleet import answers, csvline, keys
+from facefleet.answers import Store
 from facefleet.model import Job, Result
 from facefleet.ports import Blobs
-from facefleet.recognition.jobs import Store
 from facefleet.wire import Json
 
 
