@@ -150,7 +150,7 @@ def run(told: UserData | None, id: str, *, patience: float = PATIENCE) -> bool:
 
 @entry_point
 def main(_: Settings) -> None:
-    run(read(metadata.user_data()), metadata.instance_id())
+    run(read(metadata.user_data().data), metadata.instance_id())
 
 
 if __name__ == "__main__":

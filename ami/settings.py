@@ -26,6 +26,7 @@ UNITS = {
     "web": ("facefleet-web.service",),
     "controller": ("facefleet-controller.service",),
     "workers": ("facefleet-workers.target",),
+    "relay": ("facefleet-relay.service",),
 }
 #: What the web tier has beside it where it has an address of its own.
 AT_AN_ADDRESS = (
@@ -36,12 +37,13 @@ AT_AN_ADDRESS = (
     "facefleet-address.service",
 )
 #: When a machine that stays boots again, if a security update needs it; clocks are in UTC. A worker does not.
-REBOOTS = {"controller": "03:30", "web": "04:00"}
+REBOOTS = {"controller": "03:30", "web": "04:00", "relay": "03:45"}
 
 
 def main() -> None:
     try:
-        told = read(metadata.user_data())
+        heard = metadata.user_data()
+        told = read(heard.data, may_hold_keys=heard.is_novas)
         if told is None:
             sys.stderr.write("facefleet: user data names no tier, so none is started: see ami/README.md\n")
             return
@@ -61,7 +63,7 @@ def units_of(told: UserData) -> tuple[str, ...]:
 
 def write(told: UserData, etc: Path) -> None:
     """Raises `BadSettings` and `Unavailable`."""
-    settings = MODELS | dict(told.settings)
+    settings = MODELS | dict(told.settings) | dict(told.keys)
     if told.secret:
         # boto3 takes longer to import than all else here.
         from ami.secret import api_keys
@@ -71,8 +73,8 @@ def write(told: UserData, etc: Path) -> None:
         _replace(etc / "caddy/Caddyfile", caddyfile(told.address, settings.get("FACEFLEET_PORT", PORT)), 0o644)
     if told.tier in REBOOTS:
         _replace(etc / "apt/apt.conf.d/91facefleet", reboots_at(REBOOTS[told.tier]), 0o644)
-    # Who may read it is the folder's group: it holds keys.
-    _replace(etc / "facefleet/facefleet.env", environment(settings), 0o640)
+    # Who may read it is the folder's group; what came with keys of a cloud, root alone, who starts what uses them.
+    _replace(etc / "facefleet/facefleet.env", environment(settings), 0o600 if told.keys else 0o640)
 
 
 def reboots_at(time: str) -> str:

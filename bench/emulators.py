@@ -78,11 +78,11 @@ class Emulator:
 
 
 @contextmanager
-def store(*, asks_iam: bool = False) -> Iterator[Emulator]:
+def store(*, asks_iam: bool = False, site: Site = HERE) -> Iterator[Emulator]:
     """SQS, S3 and DynamoDB. `asks_iam`: of everybody but the account's root, whose keys are `KEYS`."""
     env = {"AUTH": "true", "TLS_IN_FRONT": "1"} if asks_iam else {}
     # The keys of its root, which presigned URLs are held against even where it asks for nothing else.
-    with _serving("store.py", ON_STORE, env | KEYS) as emulator:
+    with _serving("store.py", ON_STORE, env | KEYS, site) as emulator:
         yield emulator
 
 

@@ -47,12 +47,12 @@ class Machine:
                 self._command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
 
-    def boot(self) -> None:
+    def boot(self, *, seconds: float = PATIENCE) -> None:
         """Returns once systemd has started all that it was told to, or given up on it."""
         self.power_on()
         early = ("", "offline", "initializing")
         _until(lambda: self.run("systemctl", "is-system-running", check=False) not in early, "systemd answers")
-        self.run("systemctl", "is-system-running", "--wait", check=False)
+        self.run("systemctl", "is-system-running", "--wait", check=False, seconds=seconds)
 
     @property
     def init(self) -> int | None:
@@ -66,14 +66,14 @@ class Machine:
             return None
         return int(found[0]) if found else None
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, seconds: float = PATIENCE) -> str:
         """What it says inside, by root."""
         init = _until(lambda: self.init, "the machine's first process")
         done = subprocess.run(  # noqa: S603  # no shell
             ["nsenter", f"--target={init}", "--all", "--", *command],  # noqa: S607  # Debian's
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=seconds,
         )
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)[:500]}: {done.stdout}{done.stderr}")

@@ -149,7 +149,7 @@ def region(
     if why := cannot():
         raise RuntimeError(why)
     folder.mkdir(parents=True, exist_ok=True)
-    _allow_watches()
+    allow_watches()
     with ExitStack() as running:
         network = running.enter_context(_network())
         pid = running.enter_context(_namespaces(network, folder))
@@ -169,7 +169,7 @@ def region(
         yield Region(network, folder, pid, made)
 
 
-def _allow_watches() -> None:
+def allow_watches() -> None:
     """For as long as this machine is up: else, of many machines, some would wait for ever, and say nothing."""
     if int(WATCHES.read_text()) < ENOUGH_WATCHES:
         WATCHES.write_text(str(ENOUGH_WATCHES))

@@ -27,6 +27,8 @@ def main(settings: Settings) -> None:
     parser.add_argument("--dry-run", action="store_true", help="log what would be done, and do nothing")
     arguments = parser.parse_args()
     backend, arrived = connect(settings), Arrivals()
+    # What a cloud's own settings lack is told before anybody waits for its instances.
+    log.debug("instances are had of %s", ", ".join(backend.fleet.offers))
     if arguments.dry_run:
         watch(backend, settings, arrived)
         return

@@ -2,17 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 
 from controller.backoff import Chance
 from controller.calls import Answer, Calls, Reply
+from controller.choice import Choice, choice_of
 from controller.ledger import Intent, Ledger, used_up
 from controller.policy import UP, Terms
 from controller.remedies import END_EVERY
-from controller.steps import EXCLUDED_FOR, Limits, launch_intents, start_intents, to_start
+from controller.steps import DOUBTED_FOR, EXCLUDED_FOR, Limits
 from facefleet.model import Instance, Start
 from facefleet.ports import Fleet
 
@@ -46,6 +47,8 @@ class Actor:
         self.exclusions = ledger.learned.exclusions
         # Whoever saved these may have asked for them, and died before the answer.
         self._tried = {intent.name for intent in ledger.intents}
+        self._seen = choice_of(fleet, (), ledger, terms, limits)
+        self._ranks: Mapping[str, int] = {}
         self._ended: dict[str, float] = {}
         self._retired: dict[str, float] = {}
         #: How often in a row nobody knew what came of asking this one alone.
@@ -66,49 +69,27 @@ class Actor:
         intents = tuple(
             replace(intent, unwanted=True) if intent.name in leaving else intent
             for intent in ledger.intents
-            if intent.name not in leaving or intent.name in self._tried
+            if intent.name not in leaving or intent.answered_at or intent.name in self._tried
         )
         return replace(ledger, members=members, intents=intents)
 
-    def asking(self, ledger: Ledger, seen: Sequence[Instance], count: int, now: float, *, new: int = 0) -> Ledger:
-        """With so many more asked for: from the warm pool first, then of the best offer that there is.
+    def look(self, seen: Sequence[Instance], ledger: Ledger) -> None:
+        """What there is to choose from, from now on."""
+        self._seen = choice_of(self._fleet, seen, ledger, self._terms, self._limits)
+        self._ranks = {one.id: one.rank for one in seen}
+
+    @property
+    def choice(self) -> Choice:
+        # One that was ended may be listed as stopped for a while.
+        return replace(self._seen, excluded=frozenset(self.exclusions.keys() | self._ended.keys()))
+
+    def asking(self, ledger: Ledger, count: int, now: float, *, new: int = 0) -> Ledger:
+        """With so many more asked for.
 
         `new`: so many of them are rather launched than stale, as long as launches succeed.
         """
-        troubled = self.offer() is None or "launch" in self.calls.backoffs or ledger.learned.starts.step
-        chosen = self._to_start(seen, count, 0 if troubled else new) if count else []
-        if chosen:
-            ledger = replace(ledger, intents=ledger.intents + tuple(start_intents(chosen, ledger, now)))
-        return self._launching(ledger, count - len(chosen), now)
-
-    def making(self, ledger: Ledger, seen: Sequence[Instance], count: int, now: float, *, tries: bool) -> Ledger:
-        """With so many more that no policy asked for. `tries`: whether a fresh one of the pool does as well."""
-        fresh = [one for one in seen if not one.is_stale]
-        wanted = start_intents(self._to_start(fresh, count) if tries else [], ledger, now)
-        offer = self.offer(spare=True)
-        if offer is not None and len(wanted) < count:
-            wanted += launch_intents(ledger, offer, count - len(wanted), self._terms, self._limits, now)
-        return replace(ledger, intents=ledger.intents + tuple(replace(one, spare=True) for one in wanted))
-
-    def _to_start(self, seen: Iterable[Instance], count: int, new: int = 0) -> list[Instance]:
-        # One that was ended may be listed as stopped for a while.
-        return to_start(seen, self.exclusions.keys() | self._ended.keys(), count, new)
-
-    def _launching(self, ledger: Ledger, count: int, now: float) -> Ledger:
-        offer = self.offer()
-        if count <= 0 or offer is None:
-            return ledger
-        new = launch_intents(ledger, offer, count, self._terms, self._limits, now)
-        return replace(ledger, intents=ledger.intents + tuple(new))
-
-    def offer(self, *, spare: bool = False) -> str | None:
-        """The best that is not excluded; None where there is none. `spare`: the best of which one can rest."""
-        offers = (self._fleet.can_rest if spare else ()) or self._fleet.offers
-        return next((offer for offer in offers if offer not in self.exclusions), None)
-
-    def can_ask(self, seen: Sequence[Instance]) -> bool:
-        """Whether there is anything to ask for."""
-        return self.offer() is not None or bool(self._to_start(seen, 1))
+        troubled = "launch" in self.calls.backoffs or ledger.learned.starts.step
+        return self.choice.asking(ledger, count, 0 if troubled else new, now)
 
     def end(self, ids: Iterable[str], now: float) -> None:
         due = [id for id in ids if now - self._ended.get(id, -END_EVERY) >= END_EVERY]
@@ -132,10 +113,12 @@ class Actor:
                 self.draining_since.setdefault(id, now)
 
     def _ask_of(self, verb: str, call: Callable[[list[str]], object], ids: Iterable[str], now: float) -> OfEach:
-        """Those last that were refused lately: they keep nobody else waiting."""
-        answers = self.calls.ask_of(
-            verb, call, sorted(dict.fromkeys(ids), key=lambda id: self._refusals[verb, id]), now
-        )
+        """Those last that were refused lately: they keep nobody else waiting, and no cloud waits for another."""
+        answers: OfEach = {}
+        in_order = sorted(dict.fromkeys(ids), key=lambda id: self._refusals[verb, id])
+        for rank in sorted({self._ranks.get(id, 0) for id in in_order}):
+            theirs = [id for id in in_order if self._ranks.get(id, 0) == rank]
+            answers |= self.calls.ask_of(f"{verb} {rank}" if rank else verb, call, theirs, now)
         for id, answer in answers.items():
             if answer is Answer.UNKNOWN:
                 self._refusals[verb, id] += 1
@@ -146,24 +129,27 @@ class Actor:
     def come(self, ledger: Ledger, save: Callable[[Ledger, Ledger], Ledger], now: float) -> Ledger:
         """Asks for what nobody has answered yet; where an offer has no capacity, for as many of the next one."""
         asked: set[str] = set()
+        refused: frozenset[int] = frozenset()
         ledger, lacking = self._ask_for(ledger, asked, now)
         # Once for each offer: a cloud that refuses everything does not hold the tick up for ever.
         for _ in self._fleet.offers:
-            if not lacking or self.offer() is None:
+            if not lacking or not self.choice.has_offer:
                 break
-            ledger = save(self._launching(ledger, lacking, now), ledger)
+            refused |= set(lacking)
+            count = len(lacking)
+            ledger = save(self.choice.asking(ledger, count, count, now, refused=refused), ledger)
             ledger, lacking = self._ask_for(ledger, asked, now)
         return ledger
 
-    def _ask_for(self, ledger: Ledger, asked: set[str], now: float) -> tuple[Ledger, int]:
-        """The ledger with the answers, and how many came to nothing for want of capacity."""
+    def _ask_for(self, ledger: Ledger, asked: set[str], now: float) -> tuple[Ledger, list[int]]:
+        """The ledger with the answers, and of which clouds those were that came to nothing for want of capacity."""
         open_ones = [i for i in ledger.intents if not i.answered_at and i.name not in asked]
         if not open_ones:
-            return ledger, 0
+            return ledger, []
         asked |= {intent.name for intent in open_ones}
         answers = self._started([i for i in open_ones if i.start is Start.POOL], now)
         answers |= self._launched([i for i in open_ones if i.start is Start.LAUNCH], now)
-        lacking = sum(answers[i.name] is None and not (i.unwanted or i.spare) for i in open_ones)
+        lacking = [i.rank for i in open_ones if _is_lost(answers[i.name]) and not (i.unwanted or i.spare)]
         ended = [i.slot for i in open_ones if answers[i.name] is None and i.name in self._tried]
         intents = tuple(kept for i in ledger.intents if (kept := answers.get(i.name, i)) is not None)
         attempts = used_up(ledger.attempts, ended) if ended else ledger.attempts
@@ -200,14 +186,21 @@ class Actor:
             return replace(intent, answered_at=now, id=intent.id or str(id))
         if answer in (Answer.NO_CAPACITY, Answer.USED_UP):
             if answer is Answer.NO_CAPACITY or intent.start is Start.POOL:
-                self.exclusions = {**self.exclusions, _kind(intent): now + EXCLUDED_FOR}
+                self._exclude(_kind(intent), now + EXCLUDED_FOR)
             return None
+        if answer is Answer.DOUBTFUL:
+            self._exclude(_kind(intent), now + DOUBTED_FOR)
+            # As long as a list may not show it, it takes the room that it may need.
+            return replace(intent, answered_at=now, unwanted=True)
         if intent.start is Start.POOL and self._refusals["start", intent.id] >= MOST_REFUSALS:
             # It may have been started all the same: the list says whether it was, once it has settled.
             del self._refusals["start", intent.id]
-            self.exclusions = {**self.exclusions, intent.id: now + EXCLUDED_FOR}
+            self._exclude(intent.id, now + EXCLUDED_FOR)
             return replace(intent, answered_at=now)
         return intent
+
+    def _exclude(self, what: str, until: float) -> None:
+        self.exclusions = {**self.exclusions, what: until}
 
     def forget_times(self) -> None:
         """After the clock was set back."""
@@ -227,6 +220,10 @@ class Actor:
             del self._refusals[refused]
         if not ledger.intents:
             self._tried.clear()
+
+
+def _is_lost(answered: Intent | None) -> bool:
+    return answered is None or answered.unwanted
 
 
 def _kind(intent: Intent) -> str:

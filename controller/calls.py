@@ -11,7 +11,7 @@ from functools import partial
 from types import NoneType
 
 from controller.backoff import Backoff, Chance
-from facefleet.errors import Conflict, NoCapacity, ServiceError, Throttled
+from facefleet.errors import Away, Conflict, NoCapacity, ServiceError, Throttled
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ Call = Callable[[], object]
 class Answer(StrEnum):
     DONE = "done"
     NO_CAPACITY = "no capacity"
+    #: The same, and it may have been done for all that anybody knows.
+    DOUBTFUL = "doubtful"
     #: The token brought an instance that is gone: the next attempt takes another.
     USED_UP = "used up"
     #: It may have been done, or not: to be asked again.
@@ -35,6 +37,7 @@ class Answer(StrEnum):
 #: What an error says. Any other leaves it open whether it was done.
 MEANINGS: tuple[tuple[type, Answer], ...] = (
     (NoneType, Answer.DONE),
+    (Away, Answer.DOUBTFUL),
     (NoCapacity, Answer.NO_CAPACITY),
     (Throttled, Answer.THROTTLED),
     (Conflict, Answer.USED_UP),
@@ -101,7 +104,10 @@ class Calls:
     def ask_of(
         self, verb: str, call: Callable[[list[str]], object], ids: Sequence[str], now: float
     ) -> dict[str, Answer]:
-        """What came of asking it of all of them together; where that is refused, of each, to know which one it was."""
+        """What came of asking it of all of them together; where that is refused, of each, to know which one it was.
+
+        `verb`: perhaps with more behind a space, where those of one cloud are to wait for none of another.
+        """
         if not self._may_ask(verb, now):
             return dict.fromkeys(ids, Answer.WAITS)
         together = _outcome(partial(call, list(ids)))
@@ -161,7 +167,7 @@ class Calls:
     def _count(self, verb: str, outcome: "Outcome") -> None:
         error = outcome.error
         if error is None:
-            self.done[verb] += 1
+            self.done[verb.partition(" ")[0]] += 1
             return
         known = error if isinstance(error, ServiceError) else None
         self.errors[known.code if known else "unknown"] += 1

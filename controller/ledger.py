@@ -24,7 +24,8 @@ class Intent:
 
     `slot`: its number among ours, from 1; with the attempt and the offer it makes the token.
     `id`: of one to be started which; of a launch what the answer was. `answered_at`: when it was done; 0 while nobody
-    knows. `unwanted`: to go once it is there. `spare`: made for the warm pool, by no wish of a policy.
+    knows. `unwanted`: to go once it is there. `spare`: made for the warm pool, by no wish of a policy. `rank`: of which
+    of several clouds.
     """
 
     token: str
@@ -36,6 +37,7 @@ class Intent:
     answered_at: float = 0.0
     unwanted: bool = False
     spare: bool = False
+    rank: int = 0
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class Member:
     going_since: float = 0.0
     worked: bool = False
     spare: bool = False
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ def _of_fleet(status: Status) -> Iterator[Metric]:
     yield _gauges("instances", "Instances by state.", "state", counts)
     yield _gauge("desired_instances", "Instances that the backlog deserves, within bounds.", status.desired)
     yield _gauge("max_instances", "Most instances.", status.most)
+    if status.clouds:
+        up = {name: cloud.up for name, cloud in status.clouds.items()}
+        answer = {name: int(cloud.answers) for name, cloud in status.clouds.items()}
+        yield _gauges("cloud_instances", "Instances that are up, by cloud.", "cloud", up)
+        yield _gauges("cloud_answers", "Whether a cloud answers, or is done without.", "cloud", answer)
     yield CounterMetricFamily("facefleet_instance_seconds", "Paid for so far.", status.instance_seconds)
     yield CounterMetricFamily("facefleet_cost", "Cost so far, in the currency of the price.", status.cost)
 

@@ -161,6 +161,7 @@ class Observer:
             now if self._listed_at is None else self._listed_at,
             self.roll.absent,
             {id: member for id, (_, member) in self._gone.items()} if self._gone else {},
+            frozenset(rank for rank, share in enumerate(self._fleet.shares) if share.is_away),
         )
 
     def _remember(self, roll: Roll, now: float) -> None:

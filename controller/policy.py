@@ -74,10 +74,13 @@ class Policy(Generic[M]):
 
 
 def idlest(seen: Observation, count: int) -> tuple[str, ...]:
-    """Idle ones first, so that the busy go on taking work; among those, stale ones, and then the youngest."""
+    """Idle ones first, so that the busy go on taking work; among those, stale ones, and then the youngest.
+
+    Of the farthest cloud first; at one look of one cloud alone, so that one's own go only after all others that can.
+    """
     if count <= 0:
         return ()
     busy = {worker.id for worker in seen.workers if worker.state is WorkerState.BUSY}
     up = [i for i in seen.instances if i.state in UP]
-    up.sort(key=lambda i: (i.id in busy, not i.is_stale, -i.launched_at, i.id))
-    return tuple(i.id for i in up[:count])
+    up.sort(key=lambda i: (i.id in busy, -i.rank, not i.is_stale, -i.launched_at, i.id))
+    return tuple(i.id for i in up[:count] if i.rank == up[0].rank)

@@ -175,14 +175,22 @@ def _for_the_late(seen: Observation, prices: Prices, up: int, now: float) -> int
 
 
 def _idle_and_paid(seen: Observation, count: int, terms: Terms, now: float) -> tuple[str, ...]:
-    """Of the idle whose paid time is used up stale ones, and then the youngest."""
+    """Of the idle whose paid time is used up stale ones, and then the youngest.
+
+    Of the farthest cloud that has anybody up: one's own stays until all of the others' have gone, also those that are
+    paid for a while yet, or busy.
+    """
     if count <= 0:
         return ()
+    farthest = max((one.rank for one in seen.instances if one.state in UP), default=0)
     idle = {worker.id for worker in seen.workers if worker.state is WorkerState.IDLE}
     paid = [
         one
         for one in seen.instances
-        if one.state is InstanceState.RUNNING and one.id in idle and now - one.launched_at >= terms.least_bill
+        if one.rank == farthest
+        and one.state is InstanceState.RUNNING
+        and one.id in idle
+        and now - one.launched_at >= terms.least_bill
     ]
     paid.sort(key=lambda one: (not one.is_stale, -one.launched_at, one.id))
     return tuple(one.id for one in paid[:count])

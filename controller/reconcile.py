@@ -112,7 +112,8 @@ class Controller:
         also = self._upkeep(sight, plan, self._depth, now)
         wanted = replace(plan, launch=plan.launch - len(also.serve) + also.make)
         may_come = clamp(wanted, self._counts(), self.ledger.learned, self._terms, self._limits, now)
-        if may_come.count and not self._actor.can_ask(roll.instances):
+        self._actor.look(roll.instances, self.ledger)
+        if may_come.count and not self._actor.choice.is_any(self.ledger):
             may_come = Clamped(0, NO_CAPACITY)
         return Decision(plan, may_come, also)
 
@@ -159,7 +160,7 @@ class Controller:
 
     def _asking(self, ledger: Ledger, decision: Decision, now: float) -> Ledger:
         """With what is to come, by the plan or beside it."""
-        seen, actor, also, count = self._observer.roll.instances, self._actor, decision.upkeep, decision.may_come.count
+        actor, also, count = self._actor, decision.upkeep, decision.may_come.count
         if not count:
             return ledger
         if also.tries:
@@ -167,8 +168,8 @@ class Controller:
             calls.backoffs = {**calls.backoffs, TRIAL: tried(calls.backoffs.get(TRIAL, Backoff()), now)}
         made = min(also.make, count)
         if made:
-            ledger = actor.making(ledger, seen, made, now, tries=also.tries)
-        return actor.asking(ledger, seen, count - made, now, new=also.new)
+            ledger = actor.choice.making(ledger, made, now, tries=also.tries)
+        return actor.asking(ledger, count - made, now, new=also.new)
 
     def _overdue(self, listed: Sequence[Instance], now: float) -> list[str]:
         """Those to be ended; who never came to work is one more failed start."""
@@ -230,6 +231,8 @@ class Controller:
             observer.bill.total / HOUR * self._limits.price,
             self._actor.calls.done,
             sum(one.is_stale for one in observer.roll.instances),
+            self._actor.choice.by_cloud(),
+            self._actor.choice.homes(),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from controller.believed import as_pending, as_remembered, believed, coming
 from controller.ledger import Intent, Ledger, Member, used_up
 from controller.policy import UP
 from facefleet.model import Heartbeat, Instance, InstanceState, Start
@@ -17,6 +18,7 @@ class Look:
     """A list at a time, and what was known before it.
 
     `absent`: members that the last lists lacked, and when they were listed last; `gone`: those forgotten lately.
+    `away`: ranks of clouds that were not listed.
     """
 
     listed: Sequence[Instance]
@@ -27,6 +29,7 @@ class Look:
     listed_at: float = 0.0
     absent: Mapping[str, float] = field(default_factory=dict)
     gone: Mapping[str, Member] = field(default_factory=dict)
+    away: frozenset[int] = frozenset()
 
     @property
     def leaving(self) -> set[str]:
@@ -57,8 +60,9 @@ def call_roll(look: Look, ledger: Ledger) -> Roll:
     members = {**before, **news} if news else before
     absent, gone = _absentees(look, members)
     kept, lost = _unseen(look, ledger.intents, members)
-    seen += [_as_remembered(members[id], look.before) for id in absent]
-    seen += [_as_pending(intent) for intent in kept if intent.start is Start.LAUNCH]
+    seen += [as_remembered(members[id], look.before) for id in absent]
+    seen += [as_pending(i) for i in kept if i.start is Start.LAUNCH and i.rank not in look.away]
+    seen += believed(look, members, kept) if look.away else []
     return Roll(
         tuple(seen),
         _written(ledger, members, gone, kept, lost),
@@ -91,6 +95,7 @@ def _listed(look: Look, ledger: Ledger) -> tuple[list[Instance], dict[str, Membe
             and member.launched_at == one.launched_at
             and one.id not in leaving
             and not intents
+            and member.rank == one.rank
         ):
             seen.append(one)
             continue
@@ -108,6 +113,8 @@ def _renewed(one: Instance, member: Member | None, intent: Intent | None, beat: 
         slot, asked_at = (intent.slot, intent.asked_at) if intent else (0, one.launched_at)
         spare = intent is not None and intent.spare
         member = Member(one.id, one.token, slot, asked_at, NOT_PAID, one.start, going_since=going, spare=spare)
+    if one.rank != member.rank:
+        member = replace(member, rank=one.rank)
     if one.state is STOPPED:
         return _resting(one, member, intent)
     # An old list may show the start before.
@@ -135,7 +142,7 @@ def _begun(one: Instance, member: Member, intent: Intent | None) -> Member:
         return replace(member, launched_at=one.launched_at)
     asked_at, spare = (intent.asked_at, intent.spare) if intent else (one.launched_at, False)
     new = Member(one.id, member.token, member.slot, asked_at, one.launched_at, one.start)
-    return replace(new, worked=member.worked, spare=spare)
+    return replace(new, worked=member.worked, spare=spare, rank=member.rank)
 
 
 def _resting(one: Instance, member: Member, intent: Intent | None) -> Member:
@@ -162,7 +169,7 @@ def _as_seen(one: Instance, member: Member, intent: Intent | None) -> Instance:
     """A running one never heard of is on its way up; one asked to go is no capacity, whatever an old list says."""
     if one.state is STOPPED and intent is not None and intent.start is Start.POOL:
         at = intent.asked_at
-        return replace(one, state=PENDING, since=at, launched_at=at, start=Start.POOL)
+        return replace(one, state=coming(intent), since=at, launched_at=at, start=Start.POOL)
     if one.state not in UP:
         return one
     if member.going_since:
@@ -175,20 +182,11 @@ def _absentees(look: Look, members: Mapping[str, Member]) -> tuple[Mapping[str, 
     """Members that the list lacks: those that may be there all the same, and those that are gone."""
     if len(members) == len(look.listed) and not look.absent:
         return look.absent, ()
-    missing = members.keys() - {one.id for one in look.listed}
+    missing = {id for id, member in members.items() if member.rank not in look.away}
+    missing -= {one.id for one in look.listed}
     since = {id: look.absent.get(id, look.listed_at) for id in sorted(missing)}
     absent = {id: at for id, at in since.items() if look.now - at < look.settles_after}
     return absent, tuple(members[id] for id in since if id not in absent)
-
-
-def _as_remembered(member: Member, before: Sequence[Instance]) -> Instance:
-    """As it was seen last. Nobody has seen it since the last controller did: as what uses most of the bounds."""
-    found = next((one for one in before if one.id == member.id), None)
-    state = DRAINING if member.going_since else RUNNING if member.heard else PENDING
-    if found is not None and not (member.going_since and found.state in UP):
-        return found
-    since = member.going_since or member.launched_at
-    return Instance(member.id, state, since, member.launched_at, member.start, member.token)
 
 
 def _unseen(
@@ -201,6 +199,10 @@ def _unseen(
     tokens = {member.token for member in members.values()}
     kept, lost = [], []
     for intent in intents:
+        if intent.rank in look.away:
+            # Nobody can tell.
+            kept.append(intent)
+            continue
         settled = bool(intent.answered_at) and look.now - intent.answered_at >= look.settles_after
         if intent.start is Start.LAUNCH:
             is_there, may_come = intent.token in tokens or intent.id in members, not settled
@@ -213,11 +215,6 @@ def _unseen(
         elif not is_there:
             lost.append(intent)
     return (intents if len(kept) == len(intents) else tuple(kept)), lost
-
-
-def _as_pending(intent: Intent) -> Instance:
-    state = DRAINING if intent.unwanted else PENDING
-    return Instance(intent.name, state, intent.asked_at, intent.asked_at, intent.start, intent.token)
 
 
 def _failed(gone: tuple[Member, ...], lost: list[Intent], beats: Mapping[str, Heartbeat]) -> tuple[float, ...]:

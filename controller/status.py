@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from facefleet import keys
 from facefleet.model import Depth, Heartbeat, InstanceState, Start
@@ -15,6 +15,15 @@ REPEAT_AT_REST = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class OfCloud:
+    """One of several clouds: how many are up there, of how many at most, and whether it answers."""
+
+    up: int
+    max: int
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One tick. `at`: when it looked, or is told. `decision`: what was done, in a word.
 
@@ -22,7 +31,8 @@ class Status:
 
     Counted from the controller's beginning: `errors`, by class; `decisions`; `calls` that were answered, by verb.
     `boots`: seconds of those that came to work since the last tick; `cost`: in the currency of the price. `stale`: of
-    the instances those that are to be replaced by newer ones.
+    the instances those that are to be replaced by newer ones. `clouds`: by name, where there are several; `homes`: in
+    which each instance is.
     """
 
     at: float
@@ -41,6 +51,8 @@ class Status:
     cost: float = 0.0
     calls: Mapping[str, int] = field(default_factory=dict)
     stale: int = 0
+    clouds: Mapping[str, OfCloud] = field(default_factory=dict)
+    homes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def repeat(self) -> float:
@@ -77,7 +89,7 @@ class Board:
             "desired": status.desired,
             "max": status.most,
             "reason": status.reason,
-            "workers": [{"id": w.id, "state": w.state, "jobs": w.jobs, "since": w.since} for w in status.workers],
+            "workers": [_worker(w, status.homes) for w in status.workers],
             "decision": status.decision,
             "last": self._deed,
             "policy": status.policy,
@@ -87,8 +99,15 @@ class Board:
             # Whoever reads it knows by this how old it may be.
             "repeat": status.repeat,
         }
+        if status.clouds:
+            shown["clouds"] = {name: asdict(cloud) for name, cloud in status.clouds.items()}
         if shown != self._told or not 0 <= status.at - self._told_at < status.repeat:
             # These change with the time: they alone are no news.
             moving = {"oldest": status.oldest, "cost": round(status.cost, 6), "at": status.at}
             self._blobs.put(keys.FLEET_STATUS, json.dumps(shown | moving).encode())
             self._told, self._told_at = shown, status.at
+
+
+def _worker(worker: Heartbeat, homes: Mapping[str, str]) -> dict[str, object]:
+    told: dict[str, object] = {"id": worker.id, "state": worker.state, "jobs": worker.jobs, "since": worker.since}
+    return told | {"cloud": homes[worker.id]} if worker.id in homes else told

@@ -13,6 +13,8 @@ PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: What an offer is left alone for after it had no capacity: what GitHub's and Karpenter's scalers wait, too.
 #: https://github.com/aws/karpenter-provider-aws/blob/main/pkg/cache/cache.go (UnavailableOfferingsTTL)
 EXCLUDED_FOR = 180.0
+#: And after its cloud did not answer, which lists tell of as well.
+DOUBTED_FOR = 60.0
 #: A launch is refused when less than so many seconds of an instance are left of the budget.
 LEAST_BUDGET = 60.0
 #: Seconds from launch to the first answer on EC2, cold, as measured in 2021.
@@ -112,10 +114,14 @@ def to_start(instances: Iterable[Instance], excluded: Container[str], count: int
 
 
 def start_intents(chosen: Sequence[Instance], ledger: Ledger, now: float) -> list[Intent]:
-    return [Intent(one.token, ledger.members[one.id].slot, "", now, Start.POOL, one.id) for one in chosen]
+    return [
+        Intent(one.token, ledger.members[one.id].slot, "", now, Start.POOL, one.id, rank=one.rank) for one in chosen
+    ]
 
 
-def launch_intents(ledger: Ledger, offer: str, count: int, terms: Terms, limits: Limits, now: float) -> list[Intent]:
+def launch_intents(
+    ledger: Ledger, offer: str, count: int, terms: Terms, limits: Limits, now: float, rank: int = 0
+) -> list[Intent]:
     """One for each of the lowest slots that nobody holds."""
     held = {m.slot for m in ledger.members.values()} | {i.slot for i in ledger.intents}
     # Where the ledger was lost, a token tells.
@@ -126,7 +132,7 @@ def launch_intents(ledger: Ledger, offer: str, count: int, terms: Terms, limits:
             break
         token = token_for(limits.pool, slot, ledger.attempts.get(slot, 0), offer)
         if slot not in held and token not in tokens:
-            intents.append(Intent(token, slot, offer, now))
+            intents.append(Intent(token, slot, offer, now, rank=rank))
     return intents
 
 

@@ -76,8 +76,8 @@ def log_to(level: str) -> None:
 def quieten() -> None:
     # What Pillow tells of a photo is where and by whom it was taken.
     logging.getLogger("PIL").setLevel(logging.INFO)
-    # At DEBUG these tell all that goes to AWS and comes from there: images, encodings of faces, a role's keys.
-    for library in ("boto3", "botocore", "s3transfer", "urllib3"):
+    # At DEBUG these tell all that goes to a cloud and comes from there: images, encodings, keys, servers' user data.
+    for library in ("boto3", "botocore", "s3transfer", "urllib3", "keystoneauth", "openstack"):
         logging.getLogger(library).setLevel(logging.INFO)
     # It warns of each connection beyond those that are kept: a burst makes hundreds, and nothing is wrong.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)

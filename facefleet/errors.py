@@ -95,6 +95,12 @@ class NoCapacity(Unavailable):
     code = "no_capacity"
 
 
+class Away(NoCapacity):
+    """The cloud that this is of does not answer, and may have done it all the same: ask for what others have."""
+
+    code = "away"
+
+
 class Throttled(Unavailable):
     """We ask too often: ask again later, and less often."""
 

@@ -249,7 +249,8 @@ class Instance:
     """A machine of the fleet (embedded: a process); `since` is when it entered its state.
 
     `launched_at`: when it was launched, or started last; from then on it is paid for. `token`: what it came for.
-    `is_stale`: what is launched now is made of something newer; False where nobody knows.
+    `is_stale`: what is launched now is made of something newer; False where nobody knows. `rank`: of several clouds in
+    which it is, 0 for one's own.
     """
 
     id: str
@@ -259,6 +260,7 @@ class Instance:
     start: Start = Start.LAUNCH
     token: str = ""
     is_stale: bool = False
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,19 @@ class People(Protocol):
         """What changed after a version, `MAX_CHANGES` people at most; cheap when nothing did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several clouds gives a fleet: of these offers so many instances at most.
+
+    `is_away`: it does not answer. What it has is not listed, and may work on.
+    """
+
+    cloud: str
+    most: int
+    offers: tuple[str, ...]
+    is_away: bool = False
+
+
 class Fleet(Protocol):
     """Instances that work on the request queue.
 
@@ -165,6 +178,13 @@ class Fleet(Protocol):
     @property
     def can_rest(self) -> tuple[str, ...]:
         """Of the offers those whose instances may wait in a warm pool, stopped, to be started by us."""
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """Of several clouds each, one's own first, as of the last list: an instance's rank is its cloud's place here.
+
+        Empty where one is all.
+        """
 
     @property
     def settles_after(self) -> float:
@@ -182,7 +202,7 @@ class Fleet(Protocol):
 
         For a token used before, the id of the one that it brought.
 
-        Raises `NoCapacity`, or `Conflict` for a token whose instance is gone.
+        Raises `NoCapacity`, `Away`, or `Conflict` for a token whose instance is gone.
         """
 
     def start(self, ids: list[str]) -> None:

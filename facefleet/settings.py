@@ -168,6 +168,10 @@ class Settings(SiteSettings):
 
     def check(self) -> None:
         """Raises `BadSettings` where single values are fine and do not fit together."""
+        if self.clouds and self.backend != "aws":
+            raise BadSettings(
+                f"{PREFIX}FLEETS needs queues and blobs that every cloud reaches: set {PREFIX}BACKEND=aws"
+            )
         if self.min_instances > self.instances_at_most:
             raise BadSettings(f"{PREFIX}MIN_INSTANCES is above the most, {self.instances_at_most}")
         self._check_words()
@@ -194,6 +198,9 @@ class Settings(SiteSettings):
 
     @property
     def instances_at_most(self) -> int:
+        if self.clouds:
+            every = sum(self.clouds.values())
+            return every if self.max_instances is None else min(every, self.max_instances)
         if self.max_instances is not None:
             return self.max_instances
         return len(os.sched_getaffinity(0)) if self.backend == "embedded" else EC2_MAX_INSTANCES
@@ -202,7 +209,8 @@ class Settings(SiteSettings):
     def least_seconds_billed(self) -> float:
         if self.least_bill is not None:
             return self.least_bill
-        return 0.0 if self.backend == "embedded" else EC2_LEAST_BILL
+        has_ec2 = self.backend == "aws" and (not self.clouds or "ec2" in self.clouds)
+        return EC2_LEAST_BILL if has_ec2 else 0.0
 
     @property
     def seconds_per_tick(self) -> float:

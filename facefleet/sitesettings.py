@@ -1,11 +1,15 @@
 """Settings of a site beside AWS: clouds that instances are had from, OpenStack's own, and the relay's."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from facefleet.errors import BadSettings
 from facefleet.settingtext import PREFIX, setting
 
+#: Where instances may be had, and how a number of them is written.
+CLOUDS = ("openstack", "ec2")
+MOST = re.compile("[1-9][0-9]{0,4}")
 #: How a server of OpenStack waits in the warm pool: `shelve` frees its host, and takes longer to start.
 RESTS = ("stop", "shelve")
 #: Who recognises what the relay is told of.
@@ -52,6 +56,21 @@ class SiteSettings:
     relay_timeout: float = setting(
         90.0, "seconds that the relay waits for an object to be recognised", low=1, high=LONGEST_CALL
     )
+
+    @property
+    def clouds(self) -> dict[str, int]:
+        """How many instances at most of each cloud, one's own first; empty where the backend's own is all.
+
+        Raises `BadSettings`.
+        """
+        parts = [part.strip().partition(":") for part in self.fleets.split(",")] if self.fleets.strip() else []
+        clouds = {name: int(most) for name, _, most in parts if name in CLOUDS and MOST.fullmatch(most)}
+        if len(clouds) < len(parts):
+            raise BadSettings(
+                f"{PREFIX}FLEETS names each cloud once, {' or '.join(CLOUDS)}, and how many instances of it at most, "
+                f"1 or more: `openstack:5,ec2:19`, not {self.fleets!r}"
+            )
+        return clouds
 
     def check_site(self) -> None:
         """Raises `BadSettings` for a word that is none of its setting's."""

@@ -1,12 +1,12 @@
 """Objects that came into a bucket: each recognised, its line stored, its message told, once."""
 
 import logging
-import time
 
-from facefleet import answers, clipfile, course, uploads
+from facefleet import answers, course
 from facefleet.arrivals import Arrival, arrivals, dead_letter
+from facefleet.arrived import job_of, most_bytes
 from facefleet.errors import BadMessage, NotFound, TooLarge, Unavailable
-from facefleet.model import Failure, Job, JobKind, Result
+from facefleet.model import Failure, Job, Result
 from facefleet.settings import Settings
 from facefleet.wire import Json
 from lambda_tier.outside import Outside
@@ -79,11 +79,7 @@ class Arriving:
         self._outside.responses().send(course.message(result, self._columns))
 
     def _read(self, arrival: Arrival) -> bytes:
-        most = self._settings.max_video_bytes
-        if not uploads.is_clip(arrival.filename):
-            most = self._settings.max_upload_bytes
-        if arrival.size > most:
-            raise TooLarge(f"{arrival.size / 1e6:.1f} MB, the limit is {most / 1e6:g}: send a smaller file")
+        most = most_bytes(arrival, self._settings)
         return self._outside.objects.get(arrival.bucket, arrival.key, version=arrival.version, most=most)
 
     def _refused(self, arrival: Arrival, error: TooLarge) -> Json:
@@ -92,14 +88,7 @@ class Arriving:
         return self._store(self._outside.blobs, job, failed, None)
 
     def _job(self, arrival: Arrival, data: bytes) -> Job:
-        return Job(
-            id=arrival.job_id,
-            kind=JobKind.VIDEO if clipfile.is_clip(data) or uploads.is_clip(arrival.filename) else JobKind.RECOGNISE,
-            filename=arrival.filename,
-            submitted_at=time.time(),
-            image=data,
-            blob=self._outside.objects.blob(arrival.bucket, arrival.key),
-        )
+        return job_of(arrival, data, blob=self._outside.objects.blob(arrival.bucket, arrival.key))
 
     def _bury(self, arrival: Arrival, error: Json) -> None:
         if self._outside.dead is not None:

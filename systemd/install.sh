@@ -1,6 +1,6 @@
 #!/bin/sh
-# install.sh [web] [controller] [workers]: makes this machine run these tiers, all three if none is named, now and after
-# each boot. Run as root from anywhere, again at will: what is there stays, settings above all.
+# install.sh [web] [controller] [workers] [relay]: makes this machine run these tiers, the first three if none is named,
+# now and after each boot. Run as root from anywhere, again at will: what is there stays, settings above all.
 # install.sh image: makes it a machine image of all tiers, whose instances run at boot what their user data names.
 set -eu
 umask 022
@@ -10,9 +10,9 @@ home=/opt/facefleet settings=/etc/facefleet units=/etc/systemd/system
 [ $# -gt 0 ] || set -- web controller workers
 for role in "$@"; do
   case $role in
-    web | controller | workers) ;;
+    web | controller | workers | relay) ;;
     image) [ $# -eq 1 ] || { echo "install.sh: an image is of all tiers" >&2; exit 2; } ;;
-    *) echo "install.sh: there are web, controller and workers, not $role" >&2; exit 2 ;;
+    *) echo "install.sh: there are web, controller, workers and relay, not $role" >&2; exit 2 ;;
   esac
 done
 

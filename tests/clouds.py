@@ -12,6 +12,7 @@ from machines import STALE, Flaw, Machine
 
 from facefleet.errors import Conflict, NoCapacity
 from facefleet.model import Depth, Heartbeat, Instance, InstanceState, Start
+from facefleet.ports import Share
 
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: From the launch until the cloud says "running"; the worker comes later.
@@ -26,7 +27,7 @@ class Clock:
 
 @dataclass
 class Cloud:
-    """`pool`: how many stopped instances are kept. `short`: offers that it has none of now.
+    """`pool`: how many stopped instances are kept. `short`: offers that it has none of now. `prefix`: of its ids.
 
     `flaws`, `boots`: of the next launches; `lags`: of lists. `version`: of what is launched now; none of `bad` ones
     ever works; while nobody knows it (`tells_version`), nobody is stale. `wrongs`: what no controller may bring about.
@@ -34,7 +35,9 @@ class Cloud:
 
     clock: Clock
     most: int = 1000
+    prefix: str = "i"
     offers: tuple[str, ...] = ("large", "small")
+    shares: tuple[Share, ...] = ()
     settles_after: float = 0.0
     at_once: int = 1
     boot: float = 45.0
@@ -85,10 +88,10 @@ class Cloud:
         if offer in self.short:
             raise NoCapacity(f"there is no {offer} left")
         self.launches += 1
-        id = self.tokens[token] = f"i-{self.launches}"
+        id = self.tokens[token] = f"{self.prefix}-{self.launches}"
         flaw = self.flaws.popleft() if self.flaws else Flaw.NONE
         flaw = Flaw.NEVER_WORKS if self.version in self.bad else flaw
-        machine = Machine(Instance(id, PENDING, self.clock.now, token=token), flaw, version=self.version)
+        machine = Machine(Instance(id, PENDING, self.clock.now, token=token), flaw, version=self.version, offer=offer)
         self.machines[id] = machine
         self._come_up(machine, Start.LAUNCH)
         return id

@@ -10,6 +10,7 @@ from clouds import Cloud
 
 from facefleet.errors import NoCapacity, Throttled, Unavailable
 from facefleet.model import Depth, Heartbeat, Instance
+from facefleet.ports import Fleet, Share
 
 T = TypeVar("T")
 
@@ -54,38 +55,46 @@ class Line:
     dead: frozenset[str] = frozenset()
     waits: Callable[[], object] = lambda: None
 
+    def __post_init__(self) -> None:
+        #: Of which instances are asked for; the cloud itself, unless there are several.
+        self.fleet: Fleet = self.cloud
+
     @property
     def offers(self) -> tuple[str, ...]:
-        return self.cloud.offers
+        return self.fleet.offers
 
     @property
     def can_rest(self) -> tuple[str, ...]:
-        return self.cloud.can_rest
+        return self.fleet.can_rest
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        return self.fleet.shares
 
     @property
     def settles_after(self) -> float:
-        return self.cloud.settles_after
+        return self.fleet.settles_after
 
     @property
     def at_once(self) -> int:
-        return self.cloud.at_once
+        return self.fleet.at_once
 
     def instances(self) -> list[Instance]:
-        return self.call("instances", self.cloud.instances)
+        return self.call("instances", self.fleet.instances)
 
     def launch(self, token: str, offer: str) -> str:
-        return self.call("launch", lambda: self.cloud.launch(token, offer))
+        return self.call("launch", lambda: self.fleet.launch(token, offer))
 
     def start(self, ids: list[str]) -> None:
-        self.call("start", lambda: self.cloud.start(ids))
+        self.call("start", lambda: self.fleet.start(ids))
 
     def retire(self, ids: list[str]) -> None:
         for id in ids:
             self.cloud.asked_to_go.setdefault(id, self.cloud.clock.now)
-        self.call("retire", lambda: self.cloud.retire(ids))
+        self.call("retire", lambda: self.fleet.retire(ids))
 
     def end(self, ids: list[str]) -> None:
-        self.call("end", lambda: self.cloud.end(ids))
+        self.call("end", lambda: self.fleet.end(ids))
 
     def depth(self) -> Depth:
         return self.call("depth", self.cloud.depth)

@@ -16,6 +16,7 @@ from controller.status import Status
 from controller.steps import Limits
 from controller.store import LostLease, Store
 from facefleet.errors import Conflict, NotFound, ServiceError
+from facefleet.ports import Fleet
 
 #: A paused tick goes on at once; one that does not has hung.
 PATIENCE = 30.0
@@ -66,6 +67,8 @@ class Process:
     limits: Limits
     told: Status | None = None
     controller: Controller | None = None
+    #: Made anew with each process.
+    make: Callable[[], Fleet] | None = None
 
     def __post_init__(self) -> None:
         self.line = Line(self.cloud)
@@ -92,6 +95,8 @@ class Process:
             return
         if ledger is None:
             return
+        if self.make is not None:
+            self.line.fleet = self.make()
         self.controller = Controller(
             self.line.depth,
             self.line,

@@ -39,8 +39,9 @@ class Machine:
     #: It will not wait in the warm pool.
     ended: bool = False
     gone: bool = False
-    #: Of what it was launched from.
+    #: Of what it was launched from, and for.
     version: int = 1
+    offer: str = ""
     past: list[tuple[float, Instance | None]] = field(default_factory=list)
 
     @property

@@ -57,6 +57,7 @@ class Cloud:
     offers = can_rest = (OFFER,)
     settles_after = 0.0
     at_once = 1
+    shares = ()
 
     def __init__(self, load: Load, world: World, chance: random.Random) -> None:
         services = np.full(len(load.arrivals), world.service) if load.services is None else load.services

@@ -1,10 +1,14 @@
 """The outside world, connected. Only entry points call this."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from typing import Any
 
+from facefleet.backends.fleets import Fleets
 from facefleet.errors import BadSettings
-from facefleet.ports import Backend, People
+from facefleet.ports import Backend, Fleet, People
 from facefleet.settings import Settings
 
 BACKENDS = ("embedded", "aws")
@@ -13,7 +17,24 @@ BACKENDS = ("embedded", "aws")
 def connect(settings: Settings) -> Backend:
     """The backend that the settings name; raises `BadSettings` for one there is not."""
     backend: Backend = _module(settings).connect(settings)
-    return backend
+    if settings.backend != "aws":
+        return backend
+    machine_here = import_module("facefleet.backends.openstack.machine").machine_here
+    backend = replace(backend, machine=machine_here(backend.machine, settings.fleets))
+    return over_clouds(backend, settings) if settings.clouds else backend
+
+
+def over_clouds(backend: Backend, settings: Settings) -> Backend:
+    """With instances of the clouds that the settings name. None is asked for anything yet, nor its library loaded."""
+
+    @cache
+    def openstack() -> Any:
+        return import_module("facefleet.backends.openstack").fleet_of(settings)
+
+    all_of = import_module("facefleet.backends.aws").all_of
+    makes: dict[str, Callable[[], Fleet]] = {"openstack": openstack, "ec2": lambda: backend.fleet}
+    tidy = [backend.tidy] + [lambda: openstack().tidy()] * ("openstack" in settings.clouds)
+    return replace(backend, fleet=Fleets(makes, settings.clouds), tidy=all_of(*tidy))
 
 
 def connect_people(settings: Settings) -> People:

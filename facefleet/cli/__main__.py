@@ -30,6 +30,8 @@ MODULES = {
     "deploy": "deploy",
     "upgrade": "upgrade",
     "destroy": "destroy",
+    "relay": "relay",
+    "site": "site",
 }
 
 

@@ -24,7 +24,7 @@ from facefleet.settings import Settings
 
 #: Options that one of the two kinds of deployment alone has.
 OF_MACHINES = ("web_type", "controller_type", "domain", "plain_from", "warm", "save_root")
-OF_FUNCTION = ("memory", "concurrency", "architecture", "photos", "queue", "function_url", "at")
+OF_FUNCTION = ("memory", "concurrency", "architecture", "photos", "relay", "queue", "function_url", "at")
 KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text"
 
 
@@ -46,6 +46,7 @@ KEY = "aws secretsmanager get-secret-value --secret-id {secret} --query SecretSt
 @click.option("--concurrency", type=click.IntRange(min=0), help="Calls of it at a time; 0 for what the account has.")
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), help="What its image was built for.")
 @click.option("--photos/--no-photos", default=None, help="Whether photos in its bucket wake it, as clips do.")
+@click.option("--relay/--no-relay", default=None, help="Its bucket tells a relay's queue, and the relay calls it.")
 @click.option("--queue/--no-queue", default=None, help="Whether its request queue wakes it, too.")
 @click.option("--function-url", type=click.Choice(["", "NONE", "AWS_IAM"]), help="Who may ask at a second address.")
 @click.option("--at", help="Where to look whether the function answers, if not at its own address.")

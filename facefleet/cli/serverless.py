@@ -31,6 +31,7 @@ TOLD = {
     "input_bucket": "InputBucket",
     "output_bucket": "OutputBucket",
     "request_queue": "RequestQueue",
+    "arrivals": "Arrivals",
     "response_queue": "ResponseQueue",
     "dead_letters": "DeadLetters",
 }

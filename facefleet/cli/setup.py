@@ -53,7 +53,7 @@ def setup(
     if as_json:
         click.echo(json.dumps({"steps": [report(step, did=step in done) for step in steps]}))
     else:
-        click.echo(_in_short(steps, done, dry_run=dry_run))
+        click.echo(in_short(steps, done, dry_run=dry_run))
 
 
 def _check_backend(settings: Settings) -> None:
@@ -146,7 +146,7 @@ def report(step: Step, *, did: bool) -> dict[str, object]:
     return {"what": step.what, "verb": step.verb, "now": step.now, "wanted": step.wanted, "done": did}
 
 
-def _in_short(steps: Sequence[Step], done: Sequence[Step], *, dry_run: bool) -> str:
+def in_short(steps: Sequence[Step], done: Sequence[Step], *, dry_run: bool) -> str:
     todo = [step for step in steps if step.verb not in IDLE]
     left = [step for step in steps if step.verb is Verb.LEAVE]
     spared = f"; setup did not make, and leaves: {names(left)}" if left else ""

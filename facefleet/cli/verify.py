@@ -34,6 +34,7 @@ STYLES = {Verdict.SPELLING: "yellow", Verdict.WRONG: "red", Verdict.MISSING: "re
 @click.argument("truth", metavar="MAPPING", type=FILE)
 @click.option("--log", type=FILE, help="The function's log: lines of JSON.")
 @click.option("--log-group", help="The function's log group of CloudWatch.")
+@click.option("--relay", is_flag=True, help="Count what the relay on this machine was told, and whom it called.")
 @click.option("--since", default=3600.0, show_default=True, type=Number(1.0, MOST_SINCE), help="Seconds of it to read.")
 @click.option(
     "--event", default="s3", show_default=True, type=click.Choice(EVENTS), help="What the log is counted for."
@@ -49,6 +50,7 @@ def verify(
     since: float,
     event: str,
     *,
+    relay: bool,
     as_json: bool,
 ) -> None:
     """Hold RESULTS against MAPPING: what is right, wrong, missing, answered twice, or spelt otherwise.
@@ -57,8 +59,8 @@ def verify(
     name,major,year inside, or s3://BUCKET. MAPPING has lines test_5.mp4:history,senior, or test_00.jpg:Paul, or is
     CSV with a header, file,name,major,year. Attributes are compared in the order of FACEFLEET_COLUMNS.
 
-    An answer that differs in spelling alone, freshman and freshmen, counts as right and is told. With a log, uploads,
-    events, invocations of the function and results are counted too.
+    An answer that differs in spelling alone, freshman and freshmen, counts as right and is told. With a log, or what a
+    relay noted, uploads, events, invocations of the function and results are counted too.
 
     Exit code 0 only where all is right, nothing is doubled or too much, and all counts are equal.
 
@@ -67,12 +69,13 @@ def verify(
       facefleet verify results.csv classroom/mapping
       facefleet verify outputs/ labels.csv --json | jq .wrong
       facefleet verify s3://facefleet-output mapping --log-group /aws/lambda/facefleet-function
+      facefleet verify /var/lib/facefleet/results mapping --relay
     """
-    if log is not None and log_group is not None:
-        raise click.UsageError("--log and --log-group: name one of them")
+    if (log is not None) + (log_group is not None) + relay > 1:
+        raise click.UsageError("--log, --log-group and --relay: name one of them")
     expected = mapping.read(truth)
     given = outputs.given_by(source, answers.columns_of(settings.columns))
-    told = _log(log, log_group, since, event)
+    told = outputs.of_relay(settings.data, since) if relay else _log(log, log_group, since, event)
     report = join(given, expected, outputs.counts_of(given, told, tells_uploads=outputs.is_complete(source)))
     if as_json:
         click.echo(json.dumps(as_object(report), indent=2, ensure_ascii=False))

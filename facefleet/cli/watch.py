@@ -117,9 +117,19 @@ def fleet_in_words(fleet: Json) -> str:
     return f"{states}; desired {fleet['desired']} of at most {fleet['max']}"
 
 
+def clouds_in_words(clouds: Json) -> str:
+    """`openstack 5 of 5, does not answer; ec2 3 of 19`."""
+    return "; ".join(
+        f"{name} {cloud['up']} of {cloud['max']}{'' if cloud['answers'] else ', does not answer'}"
+        for name, cloud in clouds.items()
+    )
+
+
 def facts(fleet: Json) -> tuple[tuple[str, str], ...]:
     """Lines to show, each with its name; what no controller has told is left out."""
     lines = [("queue", queue_in_words(fleet)), ("fleet", fleet_in_words(fleet))]
+    if clouds := fleet.get("clouds"):
+        lines.append(("clouds", clouds_in_words(clouds)))
     lines.append(("decision", f"{fleet.get('decision', 'none')}: {fleet['reason']}"))
     if last := fleet.get("last"):
         lines.append(("last deed", f"{_clock(last['at'])}  {last['decision']}: {last['reason']}"))
@@ -130,9 +140,9 @@ def facts(fleet: Json) -> tuple[tuple[str, str], ...]:
 
 
 def workers_table(fleet: Json) -> Table:
-    table = Table("worker", "state", "jobs")
+    table = Table("worker", "state", "jobs", *(["cloud"] if fleet.get("clouds") else []))
     for worker in fleet["workers"]:
-        table.add_row(worker["id"], worker["state"], str(worker["jobs"]))
+        table.add_row(worker["id"], worker["state"], str(worker["jobs"]), worker.get("cloud", ""))
     return table
 
 

@@ -9,11 +9,14 @@ from random import Random
 import numpy as np
 import pytest
 from clouds import Clock, Cloud
+from nova_cloud import nova_cloud
+from nova_fleets import Make, nova_fleets
 
 from bench.emulators import Emulator
 from controller.simulation.cloud import Cloud as Simulated
 from controller.simulation.cloud import World
 from controller.simulation.loads import Load
+from facefleet.backends.fleets import Fleets
 from facefleet.errors import Conflict
 from facefleet.model import Instance, InstanceState, Start
 from facefleet.ports import Fleet
@@ -73,21 +76,40 @@ def real_time(come: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
+def until_settled(clock: Clock, advance: Callable[[float], object], come: Callable[[], bool]) -> None:
+    """Until it is so, and is so in every list."""
+    deadline, times = clock.now + 600, 0
+    while times < 2 * len(LAGS):
+        assert clock.now < deadline
+        times = times + 1 if come() else 0
+        advance(0.0 if times else 1.0)
+
+
 def made_up() -> Place:
     """Its lists are up to twenty seconds old, one more and another less."""
     clock = Clock()
     cloud = Cloud(clock, settles_after=max(LAGS))
     cloud.lags.extend(LAGS)
 
-    def passes(come: Callable[[], bool]) -> None:
-        """Until it is so, and is so in every list."""
-        deadline, times = clock.now + 600, 0
-        while times < 2 * len(LAGS):
-            assert clock.now < deadline
-            times = times + 1 if come() else 0
-            cloud.advance(0.0 if times else 1.0)
+    return Place(cloud, cloud, lambda come: until_settled(clock, cloud.advance, come))
 
-    return Place(cloud, cloud, passes)
+
+def over_two_clouds() -> Place:
+    """Of one of them, and the other one answers as well."""
+    clock = Clock()
+    clouds = [Cloud(clock, prefix=prefix, settles_after=max(LAGS)) for prefix in ("n", "i")]
+    clouds[0].lags.extend(LAGS)
+
+    def fleets() -> Fleets:
+        own, burst = clouds
+        return Fleets({"openstack": lambda: own, "ec2": lambda: burst}, {"openstack": 9, "ec2": 9})
+
+    def advance(seconds: float) -> None:
+        clouds[0].advance(seconds)
+        # Their clock is the same one.
+        clouds[1].advance(0.0)
+
+    return Place(fleets(), fleets(), lambda come: until_settled(clock, advance, come))
 
 
 def simulated() -> Place:
@@ -115,16 +137,31 @@ def in_a_group(cloud: Emulator, *, lag: float = 0.0) -> Place:
     return Place(account.group_fleet(), account.group_fleet(), real_time)
 
 
-@pytest.fixture(params=["real", "memory", "simulated", "ec2", "ec2 with lag", "group", "group with lag"])
+@pytest.fixture
+def on_openstack() -> Iterator[Make]:
+    with nova_cloud() as cloud, nova_fleets(cloud.cloud) as make:
+        yield make
+
+
+def of_openstack(make: Make) -> Place:
+    return Place(make(), make(), real_time)
+
+
+KINDS = ["real", "memory", "simulated", "fleets", "ec2", "ec2 with lag", "group", "group with lag", "openstack"]
+
+
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, make_fleet: MakeFleet) -> Iterator[Place]:
     places = {
         "real": lambda: Place(make_fleet(), make_fleet(), real_time),
         "memory": made_up,
         "simulated": simulated,
+        "fleets": over_two_clouds,
         "ec2": lambda: on_ec2(request.getfixturevalue("cloud")),
         "ec2 with lag": lambda: on_ec2(request.getfixturevalue("cloud"), lag=LAG),
         "group": lambda: in_a_group(request.getfixturevalue("cloud")),
         "group with lag": lambda: in_a_group(request.getfixturevalue("cloud"), lag=LAG),
+        "openstack": lambda: of_openstack(request.getfixturevalue("on_openstack")),
     }
     made = places[request.param]()
     yield made

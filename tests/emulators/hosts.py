@@ -1,19 +1,12 @@
-"""What an instance runs on: a machine, its control groups, and the steps that are taken with it one after another."""
+"""What an instance runs on: a machine, and the steps that are taken with it one after another."""
 
-import os
 import threading
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.nspawn import Machine
-
-CGROUPS = Path("/sys/fs/cgroup")
-#: What systemd inside needs for itself, and what is measured or limited here.
-HIERARCHIES = ("systemd", "unified", "memory", "cpuacct")
-MIB = 2**20
 
 
 @dataclass
@@ -57,32 +50,3 @@ class Host:
 def _complain(done: Future) -> None:
     if (error := done.exception()) is not None:
         traceback.print_exception(error)
-
-
-@dataclass(frozen=True)
-class Cage:
-    """A control group in each hierarchy: else systemd inside would take the processes of others for its own."""
-
-    name: str
-
-    @property
-    def groups(self) -> list[Path]:
-        found = [CGROUPS / one for one in HIERARCHIES if (CGROUPS / one).is_dir()] or [CGROUPS]
-        return [one / self.name for one in found]
-
-    def entry(self, *, memory: int, cores: list[int]) -> tuple[str, ...]:
-        """It is made; a command that goes before one which shall run in it."""
-        for group in self.groups:
-            group.mkdir(parents=True)
-        if memory:
-            (CGROUPS / "memory" / self.name / "memory.limit_in_bytes").write_text(str(memory * MIB))
-        enter = "".join(f"echo $$ > {group}/cgroup.procs\n" for group in self.groups)
-        pin = f"taskset --cpu-list {','.join(map(str, cores))} " if cores else ""
-        return "sh", "-ec", f'{enter}exec {pin}"$@"', "machine"
-
-    def remove(self) -> None:
-        """And the groups that systemd made inside, which are empty now."""
-        for group in self.groups:
-            for folder, _, _ in os.walk(group, topdown=False):
-                with suppress(OSError):
-                    Path(folder).rmdir()

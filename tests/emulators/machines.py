@@ -10,8 +10,9 @@ import shutil
 import threading
 from pathlib import Path
 
-from hosts import Cage, Host
+from hosts import Host
 
+from bench.cage import Cage
 from bench.netns import FIRST_MACHINE, LAST_MACHINE, Network, lead, unplug
 from bench.nspawn import REBOOT, Machine, mount_disk, run
 

@@ -67,16 +67,20 @@ def _rule(said: Props) -> Props:
 
 
 def _notifications(said: Props) -> Props:
+    if unknown := said.keys() - {"LambdaConfigurations", "QueueConfigurations"}:
+        raise ValueError(f"Encountered unsupported property {min(unknown)}")
+    functions, queues = said.get("LambdaConfigurations", ()), said.get("QueueConfigurations", ())
     return {
         "LambdaFunctionConfigurations": [
-            {
-                "LambdaFunctionArn": one["Function"],
-                "Events": [one["Event"]],
-                "Filter": {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}},
-            }
-            for one in said["LambdaConfigurations"]
-        ]
+            _notification(one) | {"LambdaFunctionArn": one["Function"]} for one in functions
+        ],
+        "QueueConfigurations": [_notification(one) | {"QueueArn": one["Queue"]} for one in queues],
     }
+
+
+def _notification(said: Props) -> Props:
+    told: Props = {"Events": [said["Event"]]}
+    return told | {"Filter": {"Key": {"FilterRules": said["Filter"]["S3Key"]["Rules"]}}} if "Filter" in said else told
 
 
 def _same(said: Any) -> Any:

@@ -1,6 +1,7 @@
 """What the units promise, as systemd's own tools see it, and against the constants of the code."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,8 @@ from facefleet.entry import EXIT_UNUSABLE
 from facefleet.ports import MAX_WAIT
 from facefleet.settings import LONGEST_TICK, Settings
 from facefleet.settingtext import PREFIX
+from openstack_relay.intake import LOOK
+from openstack_relay.relay import BEAT
 from web_tier.__main__ import LOOK_EVERY
 
 from .analyze import MOST_EXPOSED, exposure, needs_analyze, said_against
@@ -23,6 +26,7 @@ STARTED = {
     "facefleet-web.service": "web_tier",
     "facefleet-controller.service": "controller",
     "facefleet-worker@.service": "app_tier --worker %i",
+    "facefleet-relay.service": "openstack_relay",
 }
 
 every_service = pytest.mark.parametrize("name", SERVICES)
@@ -68,11 +72,14 @@ def test_a_unit_says_itself_when_it_is_ready_and_that_it_lives(name: str) -> Non
 
 
 def test_everything_starts_at_boot() -> None:
-    for name in ("facefleet-web.service", "facefleet-controller.service", "facefleet-workers.target"):
+    tiers = ("facefleet-web.service", "facefleet-controller.service", "facefleet-workers.target")
+    for name in (*tiers, "facefleet-relay.service"):
         assert only(read(name)["Install"], "WantedBy") == "multi-user.target"
 
 
-@pytest.mark.parametrize("name", ["facefleet-web.service", "facefleet-controller.service", "network.conf"])
+@pytest.mark.parametrize(
+    "name", ["facefleet-web.service", "facefleet-controller.service", "facefleet-relay.service", "network.conf"]
+)
 def test_a_unit_starts_behind_the_network(name: str) -> None:
     """A worker by what `install.sh` puts beside its unit: in the machine image it has something else there."""
     unit = read(name)["Unit"]
@@ -104,12 +111,31 @@ def test_the_web_tier_has_the_time_to_answer_the_uploads_in_hand() -> None:
     assert seconds(service("facefleet-web.service"), "TimeoutStopSec") > Settings().drain_timeout
 
 
+def test_the_relay_has_the_time_to_finish_what_is_in_hand() -> None:
+    assert seconds(service("facefleet-relay.service"), "TimeoutStopSec") > Settings().relay_timeout + LOOK
+
+
+def test_the_relays_results_lie_where_its_unit_may_write() -> None:
+    """By default; a folder elsewhere is to be named to both."""
+    unit = service("facefleet-relay.service")
+    assert not Settings().relay_folder.is_absolute()
+    assert only(unit, "WorkingDirectory") == f"%S/{only(unit, 'StateDirectory')}"
+
+
+def test_the_installer_takes_the_relay_by_name() -> None:
+    script = (SYSTEMD / "install.sh").read_text()
+    roles = re.search(r"^    (web .*)\) ;;$", script, re.MULTILINE)
+    assert roles is not None and "relay" in roles[1].split(" | ")
+    assert "unit=facefleet-$role.service" in script
+
+
 def test_no_watchdog_barks_at_what_is_well() -> None:
     """A process says that it lives three times at least in the time that it is given."""
     said_every = {
         "facefleet-worker@.service": ALIVE_EVERY,
         "facefleet-controller.service": max(LONGEST_TICK, STAND_BY),
         "facefleet-web.service": LOOK_EVERY,
+        "facefleet-relay.service": BEAT,
     }
     for name, often in said_every.items():
         assert 3 * often <= seconds(service(name), "WatchdogSec")

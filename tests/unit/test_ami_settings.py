@@ -14,6 +14,7 @@ import pytest
 
 from ami import metadata
 from ami.caddyfile import caddyfile
+from ami.metadata import Told, config_drive
 from ami.settings import environment, units_of, write
 from ami.userdata import Address, UserData
 from facefleet.errors import Unavailable
@@ -25,11 +26,12 @@ WEB = UserData("web", {"FACEFLEET_PORT": "8080"}, address=ADDRESS)
 
 
 class Service(ThreadingHTTPServer):
-    """The metadata service (IMDSv2) of one instance; `away`: how many times it fails first."""
+    """The metadata service of one instance; `away`: how many times it fails first; `is_nova`: without tokens."""
 
     def __init__(self, told: dict[str, bytes], away: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.told, self.away = told, away
+        self.told, self.away, self.is_nova = told, away, False
+        self.without_token: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -37,11 +39,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         self.server.away -= 1
+        if self.server.is_nova:
+            return self.answer(404, b"")
         is_right = self.path == "/latest/api/token" and "X-aws-ec2-metadata-token-ttl-seconds" in self.headers
-        self.answer(503 if self.server.away >= 0 else 200 if is_right else 400, b"a-token")
+        return self.answer(503 if self.server.away >= 0 else 200 if is_right else 400, b"a-token")
 
     def do_GET(self) -> None:
-        if self.headers["X-aws-ec2-metadata-token"] != "a-token":
+        if "X-aws-ec2-metadata-token" not in self.headers:
+            self.server.without_token.append(self.path)
+        if self.headers["X-aws-ec2-metadata-token"] != "a-token" and not self.server.is_nova:
             return self.answer(401, b"")
         found = self.server.told.get(self.path.removeprefix("/latest/"))
         return self.answer(404 if found is None else 200, found or b"")
@@ -74,15 +80,42 @@ def etc(tmp_path: Path) -> Path:
 
 
 def test_the_metadata_service_is_asked_for_user_data(service: Service) -> None:
-    assert metadata.user_data() is None
+    assert metadata.user_data() == Told(None)
     service.told["user-data"] = b"{}"
-    assert metadata.user_data() == b"{}"
+    assert metadata.user_data() == Told(b"{}")
     assert metadata.instance_id() == "i-1"
+    assert service.without_token == []
 
 
 def test_it_is_asked_again_until_the_network_is_there(service: Service) -> None:
     service.away = 3
     assert metadata.instance_id() == "i-1"
+
+
+def test_novas_metadata_service_is_known_by_its_lack_of_tokens(service: Service) -> None:
+    service.is_nova, service.told = True, {"/openstack/latest/meta_data.json": b"{}"}
+    assert metadata.user_data() == Told(None, is_novas=True)
+    service.told["/openstack/latest/user_data"] = b'{"tier": "workers"}'
+    assert metadata.user_data() == Told(b'{"tier": "workers"}', is_novas=True)
+
+
+def test_nova_is_asked_again_while_it_does_not_know_the_server(service: Service) -> None:
+    """All that it says then is 404, which would else be user data that names no tier."""
+    service.is_nova, service.told = True, {"/openstack/latest/user_data": b"{}"}
+    threading.Timer(0.2, lambda: service.told.update({"/openstack/latest/meta_data.json": b"{}"})).start()
+    assert metadata.user_data() == Told(b"{}", is_novas=True)
+
+
+def test_without_a_metadata_service_user_data_is_what_cloud_init_read_of_a_config_drive(tmp_path: Path) -> None:
+    read, instances = tmp_path / "instance-data.json", tmp_path / "instances"
+    assert config_drive(read, instances) is None
+    read.write_text('{"v1": {"instance_id": "0c7d", "platform": "configdrive"}}')
+    assert config_drive(read, instances) is None, "it is not done yet"
+    (instances / "0c7d").mkdir(parents=True)
+    (instances / "0c7d/user-data.txt").write_bytes(b"{}")
+    assert config_drive(read, instances) == Told(b"{}", is_novas=True)
+    read.write_text('{"v1": {"instance_id": "0c7d", "platform": "ec2"}}')
+    assert config_drive(read, instances) is None
 
 
 def test_it_is_not_asked_for_ever(service: Service) -> None:
@@ -97,6 +130,13 @@ def test_settings_lie_where_the_units_read_them(etc: Path) -> None:
     assert written.read_text() == 'FACEFLEET_BACKEND="aws"\nFACEFLEET_MODELS="/opt/facefleet/models"\n'
     assert stat.S_IMODE(written.stat().st_mode) == 0o640
     assert [path.name for path in etc.rglob("*") if path.is_file()] == ["facefleet.env"]
+
+
+def test_keys_of_a_private_cloud_are_for_root_alone(etc: Path) -> None:
+    write(UserData("relay", {}, keys={"AWS_SECRET_ACCESS_KEY": "s"}), etc)
+    written = etc / "facefleet/facefleet.env"
+    assert 'AWS_SECRET_ACCESS_KEY="s"' in written.read_text()
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="to give a file to a group needs root")
@@ -119,6 +159,7 @@ def test_what_systemd_would_take_apart_is_quoted() -> None:
 
 def test_the_web_tier_is_started_with_all_that_makes_it_public() -> None:
     assert units_of(WORKER) == ("facefleet-workers.target",)
+    assert units_of(UserData("relay", {})) == ("facefleet-relay.service",)
     assert units_of(UserData("web", {})) == ("facefleet-web.service",)
     assert {"facefleet-web.service", "facefleet-caddy.service", "facefleet-address.service"} <= set(units_of(WEB))
 
@@ -162,7 +203,7 @@ def test_wrong_user_data_ends_in_one_line_and_is_not_tried_again(service: Servic
     service.told["user-data"] = b'{"tier": "nobody", "settings": {}}'
     done = boot(service)
     assert (done.returncode, done.stderr.count("\n")) == (78, 1)
-    assert "its tier is web, controller, workers, not 'nobody'" in done.stderr
+    assert "its tier is web, controller, workers, relay, not 'nobody'" in done.stderr
 
 
 def test_user_data_of_somebody_else_starts_nothing(service: Service) -> None:

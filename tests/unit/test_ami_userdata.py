@@ -38,7 +38,7 @@ def test_what_is_for_others_is_left_to_them(data: bytes | None) -> None:
     ("data", "why"),
     [
         (b'{"tier": ', "no JSON"),
-        (told(tier="worker"), "its tier is web, controller, workers, not 'worker'"),
+        (told(tier="worker"), "its tier is web, controller, workers, relay, not 'worker'"),
         (told(teir="web"), "nobody knows 'teir'"),
         (told(settings=None), "settings are no object"),
         (told(settings={"FACEFLEET_URL": "a\nFACEFLEET_HOST=b"}), "FACEFLEET_URL holds a newline"),
@@ -60,3 +60,35 @@ def test_what_cannot_be_meant_is_refused_with_the_reason(data: bytes, why: str) 
     with pytest.raises(BadSettings, match="user data cannot be used") as refused:
         read(data)
     assert why in str(refused.value)
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-for-logs"}
+
+
+def test_on_a_private_cloud_it_may_hold_keys_which_nobody_sees() -> None:
+    given = read(told(keys=KEYS), may_hold_keys=True)
+    assert given is not None and given.keys == KEYS
+    assert "not-for-logs" not in repr(given)
+
+
+def test_on_ec2_it_holds_none() -> None:
+    with pytest.raises(BadSettings, match="keys are for a private cloud") as refused:
+        read(told(keys=KEYS))
+    assert "not-for-logs" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        (["not-for-logs"], "its keys are no object"),
+        ({"AWS_DEFAULT_REGION": "not-for-logs"}, "'AWS_DEFAULT_REGION' is no key"),
+        ({"AWS_SECRET_ACCESS_KEY": ["not-for-logs"]}, "AWS_SECRET_ACCESS_KEY is no text"),
+        ({"AWS_SECRET_ACCESS_KEY": "not-for-logs\n"}, "AWS_SECRET_ACCESS_KEY is no text"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "or empty"),
+    ],
+)
+def test_keys_that_cannot_be_meant_are_refused_without_being_told(keys: Any, why: str) -> None:
+    with pytest.raises(BadSettings, match="user data cannot be used") as refused:
+        read(told(keys=keys), may_hold_keys=True)
+    assert why in str(refused.value)
+    assert "not-for-logs" not in str(refused.value)

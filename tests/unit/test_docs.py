@@ -89,7 +89,8 @@ def test_a_command_of_ours_has_the_options_that_are_told(page: str, words: list[
     assert words[0] in MODULES, f"{page}: there is no facefleet {words[0]}"
     command = getattr(import_module(f"facefleet.cli.{MODULES[words[0]]}"), words[0])
     if isinstance(command, click.Group):
-        command = command.commands[words[1]]
+        command = command.get_command(click.Context(command), words[1])
+    assert command is not None, f"{page}: there is no facefleet {shlex.join(words[:2])}"
     known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known | {"--help"}, page
 

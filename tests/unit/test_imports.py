@@ -38,7 +38,7 @@ MAY_IMPORT = {
         *("facefleet", "facefleet.backends", "facefleet.classroom", "facefleet.recognition"),
         *("web_tier", "app_tier", "controller", "openstack_relay"),
     },
-    "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller"},
+    "bench": {"facefleet", "facefleet.backends", "facefleet.recognition", "controller", "openstack_relay"},
     "ami": {"facefleet"},
     "pi_uploader": set(),
 }
@@ -69,6 +69,7 @@ HOMES = {
     "honcho": ("facefleet.cli.up",),
     "logging_journald": ("facefleet.journal",),
     "matplotlib": (
+        "bench.timeline",
         "facefleet.cli.figures",
         "facefleet.cli.loading.picture",
         "facefleet.cli.record",
@@ -78,7 +79,7 @@ HOMES = {
     "onnx": ("facefleet.recognition.convert",),
     "onnxruntime": ("facefleet.recognition.runtime",),
     "openstack": ("facefleet.backends.openstack", "bench"),
-    "keystoneauth1": ("facefleet.backends.openstack",),
+    "keystoneauth1": ("facefleet.backends.openstack", "bench"),
     "picamera2": ("pi_uploader.picamera",),
     "prometheus_client": ("controller.metrics",),
     "pybase64": (

@@ -36,7 +36,7 @@ WITHOUT_RESOURCE = re.compile(
     r"|secretsmanager:GetRandomPassword|logs:DescribeIndexPolicies|xray:Put(TraceSegments|TelemetryRecords)"
     r"|logs:(\w+LogDelivery|ListLogDeliveries|PutResourcePolicy|DescribeResourcePolicies)"
 )
-#: Permissions of S3, IAM, Budgets and API Gateway that are not called as their operation is.
+#: Permissions of S3, IAM, Lambda, Budgets and API Gateway that are not called as their operation is.
 NO_OPERATION = {
     *(f"apigateway:{verb}" for verb in ("GET", "POST", "PATCH", "PUT", "DELETE")),
     *(f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")),
@@ -45,6 +45,7 @@ NO_OPERATION = {
     "budgets:ModifyBudget",
     "budgets:ViewBudget",
     "iam:PassRole",
+    "lambda:InvokeFunction",
     "s3:DeleteObjectVersion",
     "s3:ListBucketVersions",
     *(f"s3:{verb}{what}" for verb in ("Get", "Put") for what in ("EncryptionConfiguration", "LifecycleConfiguration")),
@@ -77,9 +78,9 @@ def operations(service: str) -> frozenset[str]:
     return frozenset(Session().get_service_model(service).operation_names)
 
 
-def test_there_is_one_for_each_tier_and_four_for_whoever_runs_them() -> None:
+def test_there_is_one_for_each_tier_and_each_way_of_a_relay_and_four_for_whoever_runs_them() -> None:
     tiers, people = ["controller", "function", "web", "worker"], ["data", "deployer", "operator", "serverless"]
-    assert [path.stem for path in POLICIES] == sorted(tiers + people)
+    assert {path.stem for path in POLICIES} == {*tiers, *people, "relay", "relay-fleet", "relay-itself"}
 
 
 def test_nothing_stays_to_be_filled_in_and_it_fits(text: str) -> None:
@@ -136,7 +137,9 @@ def test_a_bucket_of_another_account_is_nothing_to_anybody_whoever_lets_them_in(
         for one in statements(text)
         if any(action.startswith("s3:") and action != "s3:CreateBucket" for action in each(one["Action"]))
     ]
-    assert of_s3 and all(one["Condition"] == here for one in of_s3)
+    # A relay that has a function called sees no bucket.
+    assert of_s3 or "lambda:InvokeFunction" in text
+    assert all(one["Condition"] == here for one in of_s3)
 
 
 def test_nobody_but_who_recognises_or_may_change_people_reads_them_and_nobody_reads_photos() -> None:
@@ -149,7 +152,7 @@ def test_nobody_but_who_recognises_or_may_change_people_reads_them_and_nobody_re
             if "s3:GetObject" in actions:
                 photo = "arn:aws-cn:s3:::facefleet-state/photos/paul/1"
                 assert not any(fnmatchcase(photo, resource) for resource in resources)
-    assert readers == {"data", "function", "web", "worker"}
+    assert readers == {"data", "function", "relay-itself", "web", "worker"}
 
 
 def test_who_deploys_may_make_each_call_that_deploying_makes() -> None:
@@ -185,6 +188,23 @@ def test_it_speaks_of_what_the_settings_name_and_of_nothing_else(own: dict[str, 
     for path in POLICIES:
         told = rendered(path.read_text(), names(ACCOUNT, settings))
         assert not re.search(r"(?<![\w-])facefleet-(requests|state|people)\b", told)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "mine",
+        "mine:live",
+        "arn:aws:lambda:eu-central-1:123456789012:function:mine",
+        "arn:aws:lambda:r:1:function:mine:7",
+    ],
+)
+def test_a_relay_may_call_its_function_however_that_is_named_and_no_other(named: str) -> None:
+    settings = Settings(backend="aws", relay_function=named)
+    (call,) = [
+        one for one in statements((FOLDER / "relay.json").read_text(), settings) if "lambda" in str(one["Action"])
+    ]
+    assert [one.rpartition(":function:")[2] for one in call["Resource"]] == ["mine", "mine:*"]
 
 
 def test_a_placeholder_without_a_name_is_refused_and_an_escaped_one_is_none() -> None:

@@ -63,6 +63,7 @@ def test_a_setting_that_is_given_empty_is_the_default_again() -> None:
         memory=st.integers(512, 10240),
         concurrency=st.integers(0, 1000),
         photos=st.booleans(),
+        relay=st.booleans(),
         queue=st.booleans(),
         function_url=st.sampled_from(["", "NONE", "AWS_IAM"]),
         architecture=st.sampled_from(["x86_64", "arm64"]),
@@ -89,6 +90,18 @@ def test_another_image_leaves_the_one_before_to_go_back_to() -> None:
     again = function_wish("facefleet", second.parameters, None, {}, {}, {"image": OTHER})
     assert (first.options.previous_image, second.options.previous_image) == ("", IMAGE)
     assert again.options.previous_image == IMAGE, "the same once more forgets nothing"
+
+
+def test_a_relay_s_queue_keeps_its_name_and_goes_where_nobody_wants_it_any_more() -> None:
+    first = wish({"FACEFLEET_RELAY_INPUT": "mine"}, relay=True)
+    again = function_wish("facefleet", first.parameters, None, {}, {}, {"memory": 3008})
+    without = function_wish("facefleet", again.parameters, None, {}, {}, {"relay": False})
+    assert [one.parameters["Arrivals"] for one in (first, again, without)] == ["mine", "mine", ""]
+
+
+def test_a_relay_is_told_of_photos_too() -> None:
+    with pytest.raises(BadSettings, match="--no-photos"):
+        wish(relay=True, photos=False)
 
 
 def test_without_an_image_there_is_nothing_to_deploy() -> None:

@@ -27,6 +27,7 @@ from facefleet.backends.aws.account.templates import (
     rendered,
     store_parameters,
 )
+from facefleet.backends.aws.account.wanted import relay_queues
 from facefleet.settings import Settings
 from facefleet.settingtext import PREFIX
 
@@ -117,7 +118,7 @@ def test_people_come_last_so_that_what_fails_before_can_be_taken_back() -> None:
     assert left <= {
         *("Logs", "Role", "Function", "DeadLetters", "MayBeWokenByS3", "Input", "Output", "State", "Http"),
         *("HttpToFunction", "HttpRoute", "HttpLogs", "UrlMayBeAsked", "UrlMayInvoke", "OwnAlarms", "OwnApiKey"),
-        "OldMessages",
+        *("OldMessages", "NewObjects", "NotRecognised", "NoResults", "S3MayTell"),
     }
 
 
@@ -141,14 +142,43 @@ def test_every_kind_of_clip_wakes_it() -> None:
     assert {one.lower() for one in found} == clipfile.SUFFIXES | {".jpg", ".jpeg", ".png"}
 
 
+def test_either_the_bucket_wakes_it_or_a_relay_s_queue_is_told() -> None:
+    condition, queue, function = RESOURCES["Input"]["Properties"]["NotificationConfiguration"]["Fn::If"]
+    assert condition == "HasRelay" and (queue.keys(), function.keys()) == (
+        {"QueueConfigurations"},
+        {"LambdaConfigurations"},
+    )
+    assert RESOURCES["MayBeWokenByS3"]["Condition"] == "BucketWakesIt"
+    # S3 refuses to tell a queue that it may not send to.
+    assert "S3MayTell" in json.dumps(RESOURCES["Input"]["Metadata"]["After"])
+
+
+def test_a_relay_s_queues_are_as_relay_setup_makes_them() -> None:
+    wanted = {one.name: one for one in relay_queues(replace(AWS, relay_input="${Arrivals}", response_queue="R"))}
+    for name, resource in {
+        "${Arrivals}": "NewObjects",
+        "${Arrivals}-dead": "NotRecognised",
+        "R-dead": "NoResults",
+    }.items():
+        properties = RESOURCES[resource]["Properties"]
+        for attribute, value in wanted[name].attributes:
+            if attribute != "MessageRetentionPeriod":
+                assert str(properties[attribute]).lower() == value, (resource, attribute)
+    assert wanted["R"].max_receives == RESOURCES["NewObjects"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+
+
 def test_alarms_look_at_as_many_metrics_as_are_paid_for() -> None:
     alarms = [one for one in RESOURCES.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
 
     def watched(some: list[Any]) -> int:
         return sum(sum("MetricStat" in m for m in one["Properties"].get("Metrics", ())) or 1 for one in some)
 
-    assert watched(alarms) == serverless_cost.WATCHED_WITH_QUEUE
-    assert watched([one for one in alarms if "Condition" not in one]) == serverless_cost.WATCHED
+    def on(condition: str) -> int:
+        return watched([one for one in alarms if one.get("Condition", "") == condition])
+
+    assert on("") == serverless_cost.WATCHED
+    assert (on("HasQueue"), on("HasRelay")) == (serverless_cost.OF_THE_QUEUE, serverless_cost.OF_A_RELAY)
+    assert watched(alarms) == on("") + on("HasQueue") + on("HasRelay")
 
 
 def test_every_setting_that_is_told_reaches_the_function() -> None:

@@ -31,6 +31,8 @@ def connect(settings: Settings) -> Backend:
     blobs = S3Blobs.of(settings, clients.s3, signer=clients.signer)
     people = DynamoPeople(clients.dynamodb, settings.people_table)
     fleet = fleet_of(clients, settings)
+    # A site whose clouds are others has no EC2 to tidy, and perhaps none that would answer.
+    tidy_fleet = [fleet.tidy] if "ec2" in (settings.clouds or ("ec2",)) else []
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Backend(
         requests=requests,
@@ -41,7 +43,7 @@ def connect(settings: Settings) -> Backend:
         machine=Ec2Machine(),
         open_replies=replies.own,
         replies=replies.existing,
-        tidy=all_of(replies.tidy, people.tidy, fleet.tidy),
+        tidy=all_of(replies.tidy, people.tidy, *tidy_fleet),
         # On one host; a lease in the ledger sees to it that there is one of all hosts.
         only_one=lambda what: only_one(settings.data / f"{what}.lock", what),
         presign=blobs.presigned,

@@ -44,6 +44,7 @@ class Ec2Fleet:
     settles_after = SETTLES_AFTER
     #: How many launches may be asked for at the same time.
     at_once = RUN_INSTANCES_BUCKET
+    shares = ()
 
     def __init__(self, ec2: Any, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ec2 = ec2

@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from facefleet.backends.aws.blobs import S3Blobs, asking
 from facefleet.backends.aws.clients import REGIONAL, SIGNED, Lanes, Later, config_of
+from facefleet.backends.aws.faults import code_of
 from facefleet.backends.aws.people import DynamoPeople
 from facefleet.backends.aws.queue import SqsQueue
 from facefleet.backends.aws.s3_keys import Area
+from facefleet.clipfile import HEAD
 from facefleet.errors import BadSettings, TooLarge
 from facefleet.settings import Settings
 
 #: One call at a time, and some puts that go together.
 CONNECTIONS = 10
 VISIBILITY_TIMEOUT = 30.0
+#: What S3 says where a range begins behind an object's end, as any range of an empty one does.
+EMPTY = frozenset({"416", "InvalidRange"})
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,19 @@ class S3Objects:
                 raise TooLarge(f"{size / 1e6:.1f} MB, the limit is {most / 1e6:g}: send a smaller file")
             data: bytes = found["Body"].read()
             return data
+
+    def head(self, bucket: str, key: str, *, version: str | None) -> tuple[bytes, int]:
+        """Its first bytes, as many as tell a clip, and its size; raises `NotFound`."""
+        which = {} if version is None else {"VersionId": version}
+        with asking("looking at what came into a bucket"):
+            try:
+                found = self._s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{HEAD - 1}", **which)
+            except ClientError as e:
+                if code_of(e) not in EMPTY:
+                    raise
+                return b"", 0
+            size = int(found["ContentRange"].rpartition("/")[2])
+            return found["Body"].read(HEAD), size
 
     def blob(self, bucket: str, key: str) -> str | None:
         """Which blob of ours an object is; None of one that lies elsewhere, or whose key we would write otherwise."""

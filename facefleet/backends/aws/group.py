@@ -32,6 +32,7 @@ class GroupFleet:
     offers = ("group",)
     #: A warm pool is the group's own, if it has one.
     can_rest = ()
+    shares = ()
 
     def __init__(self, autoscaling: Any, ec2: Any, settings: Settings) -> None:
         self._autoscaling = autoscaling

@@ -41,6 +41,7 @@ class ProcessFleet:
     offers = ("process",)
     #: A process that has ended is gone.
     can_rest = ()
+    shares = ()
     #: What was done is seen by the next look.
     settles_after = 0.0
     at_once = 1

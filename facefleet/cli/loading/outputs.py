@@ -105,10 +105,10 @@ def of_output(name: str, data: bytes | None) -> Given:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What a function's log tells of one kind of event."""
+    """What a function's log tells of one kind of event, or a relay's spool; None: nobody was called."""
 
     events: int
-    invocations: int
+    invocations: int | None
 
 
 def of_log(lines: Iterable[str], event: str) -> Log:
@@ -160,6 +160,16 @@ def group_lines(group: str, since: float) -> Iterator[str]:
         yield from lines(group, time.time() - since, term=TERM)
     except NotFound as e:
         raise BadSettings(f"{e}: is that the function's log group, as /aws/lambda/NAME-function?") from e
+
+
+def of_relay(data: Path, since: float) -> Log:
+    """Of the last so many seconds, on the machine of the relay."""
+    # Here, since nobody else needs a relay's words.
+    from openstack_relay.counted import counted
+    from openstack_relay.spool import FILE
+
+    found = counted(data / FILE, time.time() - since)
+    return Log(found.events, found.called)
 
 
 def counts_of(given: Sequence[Given], log: Log | None, *, tells_uploads: bool) -> Counts:

@@ -48,12 +48,25 @@ def names(account: Account, settings: Settings) -> dict[str, str]:
         "InstanceName": settings.instance_name,
         "AutoScalingGroup": settings.auto_scaling_group,
         "LogGroup": log_group(account.name, settings),
+        "RelayInput": _name(settings.relay_input),
+        "RelayOutput": _name(settings.relay_output or settings.response_queue),
+        "RelayFunction": _function(settings.relay_function),
     }
 
 
 def _any_api_key(account: Account) -> str:
     """CloudFormation begins the name of a secret that nobody named with what the template calls it."""
     return f"arn:{account.partition}:secretsmanager:{account.region}:{account.id}:secret:ApiKey-*"
+
+
+def _name(queue: str) -> str:
+    """Of a queue that may be told by its address."""
+    return queue.rpartition("/")[2]
+
+
+def _function(named: str) -> str:
+    """The name, of a function that may be told by its ARN, and perhaps with an alias or a version."""
+    return (named.split(":")[6] if named.startswith("arn:") else named).partition(":")[0]
 
 
 def log_group(name: str, settings: Settings) -> str:

@@ -19,9 +19,11 @@ class RedrivenQueue:
 
     holds_people = False
 
-    def __init__(self, sqs: Any, wanted: WantedQueue) -> None:
+    def __init__(self, sqs: Any, wanted: WantedQueue, *, maker: str = SETUP) -> None:
+        """`maker`: what it is marked with once it is made here, and alone may be removed by."""
         self._sqs = sqs
         self._wanted = wanted
+        self._maker = maker
 
     @property
     def what(self) -> str:
@@ -46,7 +48,7 @@ class RedrivenQueue:
 
     def was_made_by_setup(self) -> bool:
         with translated(f"looking who made the {self.what}"):
-            return _tags(self._sqs, self._url(self._wanted.name)).get(MADE_BY) == SETUP
+            return _tags(self._sqs, self._url(self._wanted.name)).get(MADE_BY) == self._maker
 
     def is_a_strangers(self) -> bool:
         """Never: what setup changes of a queue loses nothing that is in it."""
@@ -55,7 +57,7 @@ class RedrivenQueue:
     def make(self) -> None:
         with translated(f"making the {self.what} (SQS takes the name of a deleted one again a minute later)"):
             attributes = self._to_send(self.wanted())
-            self._sqs.create_queue(QueueName=self._wanted.name, Attributes=attributes, tags={MADE_BY: SETUP})
+            self._sqs.create_queue(QueueName=self._wanted.name, Attributes=attributes, tags={MADE_BY: self._maker})
 
     def change(self, facts: Mapping[str, str]) -> None:
         with translated(f"changing the {self.what}"):

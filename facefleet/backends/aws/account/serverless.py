@@ -65,6 +65,8 @@ class FunctionOptions:
     memory: int = ONE_CPU
     concurrency: int = 0
     photos: bool = True
+    #: Its bucket tells a relay's queue, and the relay calls it.
+    relay: bool = False
     queue: bool = False
     function_url: str = ""
     requests_per_second: int = 50
@@ -108,6 +110,7 @@ class FunctionWish:
                 "Concurrency": options.concurrency,
                 "BusyAt": max(1, int(BUSY * (options.concurrency or ACCOUNTS_CALLS))),
                 "Photos": str(options.photos).lower(),
+                "Arrivals": settings.relay_input if options.relay else "",
                 "Queue": str(options.queue).lower(),
                 "FunctionUrl": options.function_url,
                 "RequestsPerSecond": options.requests_per_second,
@@ -145,6 +148,8 @@ def function_wish(
     `told`: the parameters of the function's stack; `fleets`: the environment of the fleet of this name.
     """
     before = {f"{PREFIX}{setting.upper()}": told[key] for key, setting in TOLD.items() if key in told}
+    if arrivals := told.get("Arrivals"):
+        before[f"{PREFIX}RELAY_INPUT"] = arrivals
     passed = {f"{PREFIX}{setting.upper()}" for setting in PASSED_ON.values()}
     ours = {name: value for name, value in env.items() if name.startswith(PREFIX)}
     settings = Settings.from_env(
@@ -154,6 +159,8 @@ def function_wish(
     chosen = replace(options, **given)  # type: ignore[arg-type]  # by the names of options
     if not chosen.image:
         raise BadSettings("which image? Give --image ACCOUNT.dkr.ecr.REGION.amazonaws.com/…: deploy/push.sh makes one")
+    if chosen.relay and not chosen.photos:
+        raise BadSettings("a relay is told of each object, photos too: --no-photos does not go with --relay")
     if options.image not in ("", chosen.image):
         chosen = replace(chosen, previous_image=options.image)
     return FunctionWish(settings if shared is None else beside(settings, shared), chosen, shared)
@@ -180,6 +187,7 @@ def given_function_options(name: str, told: Mapping[str, str]) -> FunctionOption
         "memory": int(told.get("Memory", defaults.memory)),
         "concurrency": int(told.get("Concurrency", defaults.concurrency)),
         "photos": told.get("Photos", "true") == "true",
+        "relay": bool(told.get("Arrivals", "")),
         "queue": told.get("Queue", "false") == "true",
         "function_url": told.get("FunctionUrl", ""),
         "requests_per_second": int(told.get("RequestsPerSecond", defaults.requests_per_second)),

@@ -15,8 +15,10 @@ from facefleet.backends.aws.account.stack_told import Planned
 from facefleet.backends.aws.account.stack_watch import Tell
 from facefleet.backends.aws.account.stacks import NEVER_STOOD
 from facefleet.backends.aws.account.templates import rendered
+from facefleet.backends.aws.account.wanted import LEASE
+from facefleet.backends.aws.queue import SqsQueue
 from facefleet.backends.aws.s3_keys import BUCKET_NAME
-from facefleet.errors import BadSettings
+from facefleet.errors import BadSettings, NotFound
 
 #: SQS quota, less "-dead": https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 QUEUE_NAME = re.compile(r"[\w-]{1,75}", re.ASCII)
@@ -57,9 +59,10 @@ class FunctionAccount:
         return Shared(standing.outputs["ApiKeySecret"], standing.outputs["AlarmTopic"], store)
 
     def check(self, wish: FunctionWish) -> None:
-        """Raises `BadSettings` where a name of what is to be made stands already."""
+        """Raises `BadSettings` where a name of what is to be made stands already, or what is to go holds something."""
         standing = self.stack.found()
         if standing is not None and standing.status not in NEVER_STOOD:
+            self._check_relays_queues(standing.parameters, wish)
             return
         ours = (one for one in resources(self.account.clients, wish.settings) if not (wish.shared and one.holds_people))
         if there := [one.what for one in ours if one.found() is not None]:
@@ -67,6 +70,23 @@ class FunctionAccount:
                 f"{', '.join(there)}: there already, and not of the stack {self.stack.name}. Set other names "
                 "(FACEFLEET_…_BUCKET, …), or remove what `facefleet setup` made: facefleet setup --teardown"
             )
+
+    def _check_relays_queues(self, told: Mapping[str, str], wish: FunctionWish) -> None:
+        arrivals = told.get("Arrivals", "")
+        if not arrivals or wish.options.relay:
+            return
+        for name in (arrivals, f"{arrivals}-dead", f"{told['ResponseQueue']}-dead"):
+            if waiting := self._messages_in(name):
+                raise BadSettings(
+                    f"{waiting} messages are in the queue {name}, which would go: let a relay finish, "
+                    "`facefleet relay retry` what failed, or purge it"
+                )
+
+    def _messages_in(self, queue: str) -> int:
+        try:
+            return SqsQueue(self.account.clients.sqs, queue, visibility_timeout=LEASE).depth().backlog
+        except NotFound:
+            return 0
 
     def plan(self, wish: FunctionWish) -> Planned:
         return self.stack.plan(rendered(SERVERLESS), wish.parameters)

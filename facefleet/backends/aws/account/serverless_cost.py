@@ -15,8 +15,8 @@ FILE = "function.toml"
 MANY = 1000
 #: MB of a GB, as Lambda counts them.
 MB_OF_GB = 1024
-#: Of `deploy/serverless.yaml`: the metrics that alarms look at, without and with its queue.
-WATCHED, WATCHED_WITH_QUEUE = 10, 11
+#: Of `deploy/serverless.yaml`: the metrics that alarms look at, and one more each for its queue and for a relay.
+WATCHED, OF_THE_QUEUE, OF_A_RELAY = 10, 1, 1
 #: Metrics of its own: records, failures, starts.
 OWN_METRICS = 3
 #: GB of the image in ECR, two of them kept.
@@ -24,6 +24,8 @@ IMAGES_GB = 0.6
 #: Lambda listens with five long polls of 20 s at a time:
 #: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 POLLS_AN_HOUR = 5 * 3600 / 20
+#: A relay listens to two queues, with a long poll of each.
+RELAYS_POLLS_AN_HOUR = 2 * 3600 / 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ def function_estimate(wish: FunctionWish, *, region: str = "us-east-1") -> Funct
 
 
 def _idle(wish: FunctionWish, listed: Prices) -> Iterable[Line]:
-    queue = wish.options.queue
-    watched, polls = (WATCHED_WITH_QUEUE, POLLS_AN_HOUR * MONTH) if queue else (WATCHED, 0.0)
+    queue, relay = wish.options.queue, wish.options.relay
+    watched = WATCHED + OF_THE_QUEUE * queue + OF_A_RELAY * relay
+    polls = MONTH * (POLLS_AN_HOUR * queue + RELAYS_POLLS_AN_HOUR * relay)
     yield Line("images in ECR", IMAGES_GB * listed.of("ecr-storage"), f"{IMAGES_GB:g} GB, this one and the one before")
     if wish.shared is None:
         yield Line("API key", listed.of("secret"), "a secret")

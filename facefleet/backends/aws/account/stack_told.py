@@ -10,6 +10,8 @@ from facefleet.errors import Unavailable
 
 #: What must not be made anew, since what is in it would be lost.
 HOLDING = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SecretsManager::Secret")
+#: Queues of a relay, which are seen to be empty before they go, as long as somebody wants to have none.
+EMPTY = ("NewObjects", "NotRecognised", "NoResults")
 VERBS = {"Add": Verb.MAKE, "Modify": Verb.CHANGE, "Remove": Verb.REMOVE}
 
 
@@ -98,7 +100,11 @@ def as_text(template: object) -> str:
 
 def losing(changes: Iterable[Change]) -> tuple[str, ...]:
     """What holds something, and would be made anew or removed."""
-    return tuple(one.what for one in changes if one.kind in HOLDING and (one.anew or one.verb is Verb.REMOVE))
+    return tuple(one.what for one in changes if one.kind in HOLDING and (one.anew or _goes(one)))
+
+
+def _goes(one: Change) -> bool:
+    return one.verb is Verb.REMOVE and one.what not in EMPTY
 
 
 def first_reason(failures: Sequence[Event], standing: Standing | None) -> str:

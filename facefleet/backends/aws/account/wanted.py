@@ -24,6 +24,8 @@ TLS_ONLY = "FacefleetTlsOnly"
 #: A tag of what is ours: made by `setup`, so that a teardown may remove it with all it holds, or taken over from
 #: somebody, whose it stays.
 MADE_BY, SETUP, ADOPTION = "facefleet:made-by", "setup", "adoption"
+#: The same of what `facefleet relay setup` made, and alone removes.
+RELAY_SETUP = "relay-setup"
 INDEX = "-index"
 
 
@@ -84,6 +86,22 @@ def queues(settings: Settings) -> tuple[WantedQueue, ...]:
         # Empty as long as web processes wait for answers: each has one of its own behind this name.
         WantedQueue(settings.response_queue, _attributes(MOST_MESSAGE_BYTES, LEASE, kept)),
     )
+
+
+def relay_queues(settings: Settings) -> tuple[WantedQueue, ...]:
+    """What S3 tells a relay by, and where a function tells it results; each with its dead letters, which come first."""
+    names = [settings.relay_input]
+    if settings.relay_by == "function":
+        # Other ways bring results home themselves.
+        names.append(settings.relay_output or settings.response_queue)
+    # Whoever receives says how long its lease is.
+    attributes, found = _attributes(MOST_MESSAGE_BYTES, LEASE, retention(settings.keep_days)), []
+    for name in (name.rpartition("/")[2] for name in names):
+        dead = f"{name}-dead"
+        found.append(WantedQueue(dead, attributes))
+        # The relay itself counts what failed: an outage, and each start anew, receives as well, and is no failure.
+        found.append(WantedQueue(name, attributes, dead_letters=dead, max_receives=MOST_RECEIVES))
+    return tuple(found)
 
 
 def _attributes(size: int, lease: int, kept: int) -> tuple[tuple[str, str], ...]:

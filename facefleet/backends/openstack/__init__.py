@@ -1,0 +1,17 @@
+"""A private cloud that speaks OpenStack: its servers are instances. Queues, blobs and people live elsewhere."""
+
+from typing import TYPE_CHECKING
+
+from facefleet.settings import Settings
+
+if TYPE_CHECKING:
+    from facefleet.backends.openstack.fleet import NovaFleet
+
+
+def fleet_of(settings: Settings) -> "NovaFleet":
+    """The fleet on the cloud that the settings name; makes no call. Raises `BadSettings` where none can be found."""
+    # Here, since openstacksdk takes 0.4 s to import: who has no private cloud does not wait for it.
+    from facefleet.backends.openstack.connection import connect
+    from facefleet.backends.openstack.fleet import NovaFleet
+
+    return NovaFleet(connect(settings), settings)

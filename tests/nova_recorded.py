@@ -1,0 +1,38 @@
+"""What a real OpenStack said (Zed, Nova's API 2.93; `tests/openstack/recorded`): the bodies of the stand-in."""
+
+import copy
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "openstack" / "recorded"
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def answer(name: str) -> tuple[int, Any]:
+    """Status and body, to be changed at will."""
+    response = _read(name)["response"]
+    return response["status"], copy.deepcopy(response["body"])
+
+
+def body(name: str) -> Any:
+    return answer(name)[1]
+
+
+def server(name: str) -> dict[str, Any]:
+    """The only one of a list."""
+    return body(name)["servers"][0]
+
+
+def refusal(name: str, message: str = "") -> tuple[int, Any]:
+    """One of Nova's, with these words instead of those that were said then."""
+    status, said = answer(name)
+    (inner,) = said.values()
+    if message:
+        inner["message"] = message
+    return status, said
