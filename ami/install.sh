@@ -1,7 +1,7 @@
 #!/bin/sh
 # install.sh [--tuned-dlib] image: makes this Debian 12 the machine image of all tiers, and leaves nothing of whoever
 #   made it: no key, no log, no machine's id. Packer runs this.
-# install.sh [--tuned-dlib] web | controller | workers …: makes this machine run these tiers, with the settings of
+# install.sh [--tuned-dlib] web | controller | workers | relay …: makes this machine run these tiers, with the settings of
 #   /etc/facefleet/facefleet.env. A plain instance's user data may run this.
 # Run as root from anywhere, again at will. --tuned-dlib compiles dlib for the processors of this kind of instance:
 # 10 minutes, and 2 GB of memory; README.md says what it brings. pip's own PIP_FIND_LINKS and PIP_NO_INDEX hold.

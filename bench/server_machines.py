@@ -103,7 +103,7 @@ class Machines:
             host.machine.crash()
 
     def discard(self, id: str) -> None:
-        host = self._hosts.pop(id, None)
+        host = self._hosts.get(id)
         if host is None:
             return
         host.metadata.close()
@@ -111,6 +111,8 @@ class Machines:
         run("umount", str(host.machine.disk))
         shutil.rmtree(host.folder)
         self._cage(host.last).remove()
+        # Last: who has its address next, and who asks whether it is gone, find nothing of it.
+        del self._hosts[id]
 
     def tend(self, server: Server) -> bool:
         """What its metadata service says is what the API does; who asks for another boot has one."""

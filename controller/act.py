@@ -88,8 +88,10 @@ class Actor:
 
         `new`: so many of them are rather launched than stale, as long as launches succeed.
         """
-        troubled = "launch" in self.calls.backoffs or ledger.learned.starts.step
-        return self.choice.asking(ledger, count, 0 if troubled else new, now)
+        starts = ledger.learned.starts
+        troubled = "launch" in self.calls.backoffs or starts.step
+        # While none comes to work, each cloud has its turn: it may be one's own that brings none.
+        return self.choice.asking(ledger, count, 0 if troubled else new, now, turn=starts.step)
 
     def end(self, ids: Iterable[str], now: float) -> None:
         due = [id for id in ids if now - self._ended.get(id, -END_EVERY) >= END_EVERY]

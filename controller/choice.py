@@ -54,15 +54,17 @@ class Choice:
         )
 
     def asking(
-        self, ledger: Ledger, count: int, new: int, now: float, *, refused: frozenset[int] = frozenset()
+        self, ledger: Ledger, count: int, new: int, now: float, *, refused: frozenset[int] = frozenset(), turn: int = 0
     ) -> Ledger:
-        """With so many more asked for, as far as there is room.
+        """With so many more asked for, as far as there is room; `turn`: that cloud first, and the first after the last.
 
         `new`: so many of them are rather launched than stale, where anything is on offer. `refused`: clouds that lacked
         what they were asked for; of them something else is launched, rather than another one of the pool started.
         """
-        for rank, room in self._roomy(ledger, count):
+        for rank, room in sorted(self._roomy(ledger, count), key=lambda one: (one[0] - turn) % len(self.shares)):
             offer, wanted = self._offer(rank), min(count, room)
+            if not wanted:
+                break
             rather = min(new, wanted) if offer is not None else 0
             chosen = [] if rank in refused else self._resting(rank, ledger, wanted, rather)
             ledger = _with(ledger, start_intents(chosen, ledger, now))

@@ -165,6 +165,9 @@ class NovaCloud:
 
     def _one(self, method: str, verb: list[str], server: Server, body: Any, *, admin: bool) -> Answer:
         if verb == ["metadata"] and method == "POST":
+            if server.vm not in ("active", "stopped", "paused", "suspended"):
+                said = f"Cannot 'update metadata' instance {server.id} while it is in vm_state {server.vm}"
+                return recorded.refusal("stop-409", said)
             server.metadata |= body["metadata"]
             return 200, {"metadata": server.metadata}
         if verb == ["action"]:

@@ -54,7 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         cloud.agents.add(self.headers.get("User-Agent", ""))
         if faults.page and not ours:
             return self._send(200, faults.page.encode(), kind="text/html")
-        if faults.status and faults.times > 0 and not ours and not url.path.startswith("/identity"):
+        unwell = url.path.startswith(faults.only) and not url.path.startswith("/identity")
+        if faults.status and faults.times > 0 and not ours and unwell:
             faults.times -= 1
             more = {"Retry-After": str(faults.retry_after)} if faults.retry_after else {}
             return self._send(faults.status, b"<html><body>no</body></html>", kind="text/html", **more)

@@ -35,8 +35,8 @@ class Faults:
     """What goes wrong. Numbers are of calls that meet it.
 
     `quota`: instances of a project; `no_host`: flavors, or flavors and zones, that there is no host for; `breaks`:
-    builds that fail at the host; `lost`: creates whose answer never comes; `answers`: `(status, seconds)` that every
-    call gets now; `denied`: rules that the user lacks; `deaf`: nobody answers.
+    builds that fail at the host; `lost`: creates whose answer never comes; `status`: what calls get, `times` of them,
+    whose path begins with `only`; `denied`: rules that the user lacks; `deaf`: nobody answers; `page`: what all get.
     """
 
     quota: int = 10
@@ -49,6 +49,7 @@ class Faults:
     denied: set[str] = field(default_factory=set)
     deaf: bool = False
     page: str = ""
+    only: str = "/"
 
 
 @dataclass
@@ -209,6 +210,8 @@ class Servers:
             self._then(server, self.world.schedule, server.status, server.vm, 4)
         else:
             self._then(server, self.world.start, "ACTIVE", "active", 1)
+            # Brought up anew, as on a real one seconds after the first time.
+            server.launched = max(time.time(), (server.launched or 0.0) + 1)
 
     def _then(self, server: Server, seconds: float, status: str, vm: str, power: int) -> None:
         server.steps = [(time.monotonic() + seconds, lambda one: one.becomes(status, vm, None, power))]

@@ -71,6 +71,7 @@ class Walk:
             self._until(lambda status=status: self._settled(id, None))
             if verb == "shelve":
                 self._ask("start who is shelved", "POST", f"/servers/{id}/action", {"os-start": None})
+                self._ask("mark who is shelved", "POST", f"/servers/{id}/metadata", {"metadata": {"a:b": "c"}})
 
     def _refused(self) -> None:
         for name, changes in {

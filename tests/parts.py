@@ -3,12 +3,15 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from clouds import Clock, Cloud
 from lines import AFTERWARDS, INSTEAD, Fault
+from loops import Process, Shelf
 from machines import Machine
+from storms import HOLD, LIMITS
 
+from controller.policy import Policy, Terms
 from facefleet.backends.fleets import Fleets
 from facefleet.errors import Unavailable
 from facefleet.model import Instance, InstanceState
@@ -123,3 +126,16 @@ def a_sky(own: int, burst: int, **cloud: object) -> Sky:
     offers = tuple(f"{name}-{kind}" for name in (OWN, BURST) for kind in KINDS)
     together = Cloud(Clock(), own + burst, offers=offers, **cloud)
     return Sky(together, Part(together, OWN, own), Part(together, BURST, burst))
+
+
+def a_process(sky: Sky, policy: Policy[Any], *, least: int = 0, most: int | None = None) -> Process:
+    terms = Terms(least, sky.cloud.most if most is None else most, HOLD)
+    return Process("one", sky.cloud, Shelf(), policy, terms, LIMITS, make=sky.fleets)
+
+
+def run(sky: Sky, process: Process, seconds: int, *, each: Callable[[], object] = lambda: None) -> None:
+    """A tick a second."""
+    for _ in range(seconds):
+        sky.cloud.advance(1.0)
+        each()
+        process.tick()

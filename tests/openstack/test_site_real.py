@@ -127,10 +127,8 @@ def test_who_may_come_in_is_changed(site: SITE, demo: Connection) -> None:
 def test_it_stays_while_a_fleets_server_is_in_it(site: SITE, demo: Connection) -> None:
     site("up")
     (network,) = [part["id"] for part in told(site) if part["kind"] == "network"]
-    image, flavor = (
-        demo.image.find_image("debian-12", ignore_missing=False),
-        demo.compute.find_flavor("tiny", ignore_missing=False),
-    )
+    (image,) = demo.image.images(name="debian-12")
+    (flavor,) = [one for one in demo.compute.flavors() if one.name == "tiny"]
     worker = demo.compute.create_server(
         name="worker", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network}]
     )

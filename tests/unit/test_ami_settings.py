@@ -101,8 +101,9 @@ def test_novas_metadata_service_is_known_by_its_lack_of_tokens(service: Service)
 
 def test_nova_is_asked_again_while_it_does_not_know_the_server(service: Service) -> None:
     """All that it says then is 404, which would else be user data that names no tier."""
-    service.is_nova, service.told = True, {"/openstack/latest/user_data": b"{}"}
-    threading.Timer(0.2, lambda: service.told.update({"/openstack/latest/meta_data.json": b"{}"})).start()
+    service.is_nova, service.told = True, {}
+    told = {f"/openstack/latest/{name}": b"{}" for name in ("meta_data.json", "user_data")}
+    threading.Timer(0.2, lambda: service.told.update(told)).start()
     assert metadata.user_data() == Told(b"{}", is_novas=True)
 
 

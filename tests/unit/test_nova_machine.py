@@ -75,15 +75,15 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
 
 
 @pytest.fixture
-def product(tmp_path: Path) -> Path:
-    """What a server's firmware says of itself."""
-    file = tmp_path / "product_name"
-    file.write_text("OpenStack Nova\n")
-    return file
+def firmware(tmp_path: Path) -> Path:
+    """What a server's says of itself."""
+    (tmp_path / "product_name").write_text("OpenStack Nova\n")
+    (tmp_path / "sys_vendor").write_text("OpenStack Foundation\n")
+    return tmp_path
 
 
-def machine(tmp_path: Path, product: Path | None = None) -> NovaMachine:
-    return NovaMachine(Other(), product=product or tmp_path / "none", read_at_boot=tmp_path / "instance-data.json")
+def machine(tmp_path: Path, firmware: Path | None = None) -> NovaMachine:
+    return NovaMachine(Other(), firmware=firmware or tmp_path / "none", read_at_boot=tmp_path / "instance-data.json")
 
 
 def test_its_id_is_the_servers_uuid_and_not_what_ec2s_dialect_calls_it(metadata: Metadata, tmp_path: Path) -> None:
@@ -102,22 +102,22 @@ def test_it_is_asked_once(metadata: Metadata, tmp_path: Path) -> None:
 
 
 def test_a_server_goes_on_asking_while_nova_does_not_know_it_yet(
-    metadata: Metadata, tmp_path: Path, product: Path
+    metadata: Metadata, tmp_path: Path, firmware: Path
 ) -> None:
     """Its port is not known everywhere at once: until then all is 404."""
     told = metadata.says.pop(META_DATA)
-    one = machine(tmp_path, product)
+    one = machine(tmp_path, firmware)
     threading.Timer(0.3, lambda: metadata.says.update({META_DATA: told})).start()
     assert one.id() == UUID
     assert len(metadata.asked) > TRIES
 
 
 def test_a_server_that_learns_no_id_has_no_name(
-    metadata: Metadata, tmp_path: Path, product: Path, monkeypatch: pytest.MonkeyPatch
+    metadata: Metadata, tmp_path: Path, firmware: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{NOVA}.PATIENCE", 0.1)
     metadata.failing = 10**6
-    one = machine(tmp_path, product)
+    one = machine(tmp_path, firmware)
     with pytest.raises(Unavailable, match="told its id for 0 s"):
         one.id()
     assert one.notice() is None
@@ -153,7 +153,9 @@ def test_a_config_drive_that_cloud_init_read_tells_it_without_a_network(tmp_path
     assert machine(tmp_path).id() == UUID
 
 
-@pytest.mark.parametrize("read", ['{"v1": {"instance_id": "i-0123", "platform": "ec2"}}', "{}", "", '{"v1": []}'])
+@pytest.mark.parametrize(
+    "read", [f'{{"v1": {{"instance_id": "{UUID}", "platform": "azure"}}}}', "{}", "", '{"v1": []}']
+)
 def test_what_cloud_init_read_elsewhere_is_left_alone(metadata: Metadata, tmp_path: Path, read: str) -> None:
     metadata.says.clear()
     (tmp_path / "instance-data.json").write_text(read)
@@ -170,14 +172,20 @@ def test_its_proxy_is_not_asked(metadata: Metadata, tmp_path: Path, monkeypatch:
 )
 def test_firmware_tells_a_server(tmp_path: Path, says: str, is_one: bool) -> None:
     (tmp_path / "product_name").write_text(says)
-    assert is_server(tmp_path / "product_name") is is_one
+    assert is_server(tmp_path) is is_one
     assert not is_server(tmp_path / "none")
 
 
 def test_which_machine_this_is_depends_on_its_firmware_and_on_where_instances_are_had(
-    tmp_path: Path, product: Path
+    tmp_path: Path, firmware: Path
 ) -> None:
     other, none = Ec2Machine(), tmp_path / "none"
     assert [machine_here(other, fleets, none) is other for fleets in ("", "ec2:19")] == [True, True]
     assert isinstance(machine_here(other, "openstack:5,ec2:19", none), NovaMachine)
-    assert isinstance(machine_here(other, "", product), NovaMachine)
+    assert isinstance(machine_here(other, "", firmware), NovaMachine)
+
+
+def test_an_instance_of_ec2_is_never_asked_without_a_token(tmp_path: Path) -> None:
+    (tmp_path / "sys_vendor").write_text("Amazon EC2\n")
+    other = Ec2Machine()
+    assert machine_here(other, "openstack:5,ec2:19", tmp_path) is other

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from nova_apis import PASSWORD
 from nova_cloud import nova_cloud
+from openstack.exceptions import HttpException
 
 from facefleet.backends.openstack import fleet_of
 from facefleet.backends.openstack.connection import connect
@@ -69,6 +70,19 @@ def test_of_clouds_yaml_the_named_one_is_taken_and_it_hears_who_we_are(clouds: P
         with connect(Settings(openstack_cloud="other")) as connection:
             assert connection.current_project.name == "other"
         assert all(agent.startswith("facefleet/") for agent in cloud.agents)
+
+
+def test_a_call_that_fails_is_not_repeated_by_the_library(clouds: Path) -> None:
+    """Left alone, it repeats those of images five times, and waits in between."""
+    with nova_cloud() as cloud:
+        cloud.write_clouds(clouds.parent)
+        with connect(Settings(openstack_cloud="demo")) as connection:
+            assert len(list(connection.image.images())) == 1
+            cloud.calls.clear()
+            cloud.faults.status = 503
+            with pytest.raises(HttpException):
+                list(connection.image.images())
+        assert len(cloud.calls) == 1
 
 
 def test_to_make_a_fleet_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,7 +126,7 @@ def test_two_for_a_token_are_one_to_everybody_and_the_younger_goes(cloud: NovaCl
 
 
 def test_a_double_that_works_already_shuts_down_before_it_is_deleted(cloud: NovaCloud, make: Make) -> None:
-    fleet, token = make(), token_hex(16)
+    fleet, token, cloud.world.stop = make(), token_hex(16), 0.4
     fleet.launch(token, "m1.small")
     (first,) = cloud.of("app-tier-instance")
     copy = cloud.servers.create(first.project, first.user, first.asked, first.flavor)
@@ -139,7 +139,7 @@ def test_a_double_that_works_already_shuts_down_before_it_is_deleted(cloud: Nova
         assert set(states(fleet)) == {first.id}
         return copy.gone
 
-    until(gone)
+    until(gone, seconds=15.0)
     assert ("ACTIVE", "powering-off") in seen
     assert ("ACTIVE", "deleting") not in seen
 
@@ -222,7 +222,10 @@ def test_who_is_retired_rests_while_the_warm_pool_has_room_and_the_others_go_onc
 def test_one_that_goes_for_good_is_marked_so_that_any_controller_deletes_it(cloud: NovaCloud, make: Make) -> None:
     fleet, other = make(warm_pool=0), make(warm_pool=9)
     (id,) = running(fleet)
+    cloud.calls.clear()
     fleet.retire([id])
+    fleet.retire([id])
+    assert cloud.calls.count(("POST", f"/compute/v2.1/servers/{id}/action")) == 1
     assert cloud.server(id).metadata[LEAVES]
     until(lambda: cloud.server(id).status == "SHUTOFF")
     assert states(other) == {id: STOPPING}, "it is no warm one"
@@ -301,11 +304,15 @@ def test_shelved_ones_rest_too_and_come_back(cloud: NovaCloud, make: Make) -> No
     fleet = make(warm_pool=2, openstack_rest="shelve")
     (shelved,) = resting(fleet)
     assert cloud.server(shelved).status == "SHELVED_OFFLOADED"
+    (before,) = fleet.instances()
     (stopped,) = resting(make(warm_pool=2))
     cloud.calls.clear()
     make(warm_pool=2).start([shelved, stopped])
     until(lambda: set(states(fleet).values()) == {RUNNING})
     assert {cloud.server(id).status for id in (shelved, stopped)} == {"ACTIVE"}
+    after = {one.id: one for one in fleet.instances()}
+    assert (before.start, after[shelved].start, after[stopped].start) == (Start.LAUNCH, Start.POOL, Start.POOL)
+    assert after[shelved].launched_at > before.launched_at
 
 
 def test_a_shelved_one_that_finds_no_host_is_want_of_capacity(cloud: NovaCloud, make: Make) -> None:

@@ -97,7 +97,7 @@ def test_a_time_of_start_that_somebody_else_wrote_is_none(text: str) -> None:
     "name", ["servers-detail-error", "servers-detail-error-at-host", "servers-detail-error-disabled"]
 )
 def test_one_in_error_is_lost_until_it_is_deleted(name: str) -> None:
-    assert told(name).is_lost and not told(name).has_run
+    assert told(name).is_lost and not told(name).launched
     assert not told(name, **{"OS-EXT-STS:task_state": "deleting"}).is_lost
 
 

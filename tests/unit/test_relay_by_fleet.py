@@ -335,6 +335,15 @@ def test_whoever_is_nobody_s_reply_is_dropped_and_the_rest_go_on(here: Here) -> 
             assert replies.result("a" * 32, future, timeout=30.0) == {"id": "a" * 32}
 
 
+def test_what_is_stored_of_before_is_no_answer_to_what_is_to_be_done_anew(here: Here) -> None:
+    here.backend.blobs.put(keys.result("a" * 32), b'{"id": "stored"}')
+    with here.backend.open_replies() as queue:
+        replies = Replies(queue, here.backend.blobs)
+        with replies.expecting("a" * 32) as future:
+            assert replies.result("a" * 32, future, timeout=2.5, looks=False) is None
+            assert replies.result("a" * 32, future, timeout=2.5) == {"id": "stored"}
+
+
 def test_the_reply_queue_goes_with_the_relay(here: Here) -> None:
     with here.backend.open_replies() as queue:
         name = queue.name

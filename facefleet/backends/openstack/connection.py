@@ -11,8 +11,8 @@ from facefleet import __version__
 from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 
-#: Seconds until a call that nobody answers is given up; Nova takes some tenths, a create on a busy one seconds. The first
-#: call is two: the library asks for Nova's version before.
+#: Seconds until a call that nobody answers is given up; Nova takes some tenths, a create on a busy one seconds. The
+#: first call is two: the library asks for Nova's version before.
 CALL_TIMEOUT = 10.0
 #: The library's own repeats. A create whose answer was lost must not be sent again by anybody who has not looked first,
 #: and the controller asks for all else again, later and with jitter.

@@ -55,8 +55,8 @@ class NovaFleet:
         self._shelves = settings.openstack_rest == "shelve"
         self._offers = offers_of(settings)
         self._listed: dict[str, Listed] = {}
-        #: When each, in which state, was asked to be gone; and of an offer, why the last one came to nothing.
-        self._cleared: dict[tuple[str, InstanceState], float] = {}
+        #: When each, with what status, was asked to be gone; and of an offer, why the last one came to nothing.
+        self._cleared: dict[tuple[str, str], float] = {}
         self._failed: dict[str, str] = {}
 
     @property
@@ -90,9 +90,8 @@ class NovaFleet:
         """Away with them; what cannot go now goes at a later look."""
         now = time.monotonic()
         self._cleared = {what: at for what, at in self._cleared.items() if now - at < CLEAR_EVERY}
-        asked = {one.instance.id: (one.instance.id, one.instance.state) for one in found}
-        due = {id: one for one in found if asked[id := one.instance.id] not in self._cleared and not one.is_deleted}
-        self._cleared |= {asked[id]: now for id in due}
+        due = {one.instance.id: one for one in found if one.key not in self._cleared and not one.is_on_its_way_out}
+        self._cleared |= {one.key: now for one in due.values()}
         try:
             each(lambda id: self._away(due[id]), due, AT_ONCE)
         except ServiceError as e:
@@ -103,7 +102,7 @@ class NovaFleet:
         id = one.instance.id
         if one.is_lost:
             log.warning("%s is in ERROR, and deleted: %s", id, why := self._fault_of(one))
-            if not one.has_run:
+            if not one.launched:
                 self._failed[one.offer] = why
         elif one.instance.state is not STOPPED and not one.is_down and one.status != "BUILD":
             return self._nova.leave(id)
@@ -123,8 +122,8 @@ class NovaFleet:
             raise Conflict(f"{offer} is not offered any more: ask for another")
         if (there := self._there_for(token)) is not None:
             return there
-        if offer in self._failed:
-            raise NoCapacity(f"launching {offer}: the last one came to nothing: {self._failed.pop(offer)}")
+        if (why := self._failed.pop(offer, None)) is not None:
+            raise NoCapacity(f"launching {offer}: the last one came to nothing: {why}")
         version = self._recipe.version(self._offers[offer])
         metadata = {FLEET: self._name, TOKEN: token, OFFER: offer, VERSION: version}
         asked = {"name": f"{self._name}-{token[:8]}", "metadata": metadata, **self._recipe.of(self._offers[offer])}
@@ -149,7 +148,7 @@ class NovaFleet:
         if not one.is_lost:
             self._listed.setdefault(id, one)
             return id
-        self._cleared[id, one.instance.state], why = time.monotonic(), self._fault_of(one)
+        self._cleared[one.key], why = time.monotonic(), self._fault_of(one)
         try:
             self._nova.delete(id)
         except ServiceError as e:
@@ -176,7 +175,10 @@ class NovaFleet:
         each(lambda id: ways[id](id), ways, AT_ONCE)
 
     def _rest(self, id: str) -> None:
-        self._nova.rest(id, shelve=self._shelves)
+        if self._shelves:
+            self._nova.shelve(self._listed[id])
+        else:
+            self._nova.stop(id)
         self._note(id, "powering-off")
 
     def _leave(self, id: str) -> None:

@@ -26,7 +26,9 @@ META_DATA = "/openstack/latest/meta_data.json"
 MOST_BYTES = 1_000_000
 #: What its firmware calls a server, as cloud-init's ds-identify knows it:
 #: https://docs.cloud-init.io/en/latest/reference/datasources/openstack.html
-PRODUCT, PRODUCTS = Path("/sys/class/dmi/id/product_name"), ("OpenStack Nova", "OpenStack Compute")
+FIRMWARE, PRODUCTS = Path("/sys/class/dmi/id"), ("OpenStack Nova", "OpenStack Compute")
+#: Whose metadata service is asked with a token or not at all.
+EC2 = "Amazon EC2"
 #: What cloud-init read at this boot, for everybody to see, and what it calls the two ways that Nova has:
 #: https://docs.cloud-init.io/en/latest/explanation/instancedata.html
 READ_AT_BOOT, PLATFORMS = Path("/run/cloud-init/instance-data.json"), ("openstack", "configdrive")
@@ -41,9 +43,9 @@ PATIENCE, PAUSE = 60.0, 1.0
 class NovaMachine:
     """A server that stays until it is stopped; on a machine that is none, `elsewhere`."""
 
-    def __init__(self, elsewhere: Machine, *, product: Path = PRODUCT, read_at_boot: Path = READ_AT_BOOT) -> None:
+    def __init__(self, elsewhere: Machine, *, firmware: Path = FIRMWARE, read_at_boot: Path = READ_AT_BOOT) -> None:
         self._elsewhere = elsewhere
-        self._product, self._read_at_boot = product, read_at_boot
+        self._firmware, self._read_at_boot = firmware, read_at_boot
 
     def id(self) -> str:
         """As the port says: the server's UUID. On a server it raises `Unavailable` where that does not learn it."""
@@ -62,7 +64,7 @@ class NovaMachine:
         for _ in range(TRIES):
             with suppress(Unavailable):
                 return self._told()
-        return self._awaited() if is_server(self._product) else None
+        return self._awaited() if is_server(self._firmware) else None
 
     def _awaited(self) -> str | None:
         deadline = time.monotonic() + PATIENCE
@@ -81,23 +83,29 @@ class NovaMachine:
         if (read := _uuid_at_boot(self._read_at_boot)) is not None:
             return read
         told = _asked()
-        if told is None and is_server(self._product):
+        if told is None and is_server(self._firmware):
             # So it says, too, of a port that is not known everywhere yet.
             raise Unavailable("the metadata service knows nothing of this server yet")
         return None if told is None else _uuid_of(told)
 
 
-def machine_here(elsewhere: Machine, fleets: str, product: Path = PRODUCT) -> Machine:
-    """`elsewhere`, unless this may be a server: the firmware says so, or instances are had from OpenStack."""
-    return NovaMachine(elsewhere) if "openstack" in fleets or is_server(product) else elsewhere
+def machine_here(elsewhere: Machine, fleets: str, firmware: Path = FIRMWARE) -> Machine:
+    """`elsewhere`, unless this may be a server: the firmware says so, or instances are had from OpenStack, too."""
+    may_be = "openstack" in fleets and _said(firmware / "sys_vendor") != EC2
+    return NovaMachine(elsewhere, firmware=firmware) if may_be or is_server(firmware) else elsewhere
 
 
-def is_server(product: Path = PRODUCT) -> bool:
+def is_server(firmware: Path = FIRMWARE) -> bool:
     """Whether the firmware says that this is a server of OpenStack; in a container, that its host is one."""
+    return _said(firmware / "product_name") in PRODUCTS
+
+
+def _said(file: Path) -> str:
+    """Empty where the firmware says nothing."""
     try:
-        return product.read_text().strip() in PRODUCTS
+        return file.read_text().strip()
     except OSError:
-        return False
+        return ""
 
 
 def endpoint() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from facefleet.backends.openstack.refusals import translated
@@ -12,6 +12,9 @@ from facefleet.model import Instance, InstanceState, Start
 FLEET, TOKEN, OFFER, VERSION = "facefleet:fleet", "facefleet:token", "facefleet:offer", "facefleet:version"
 #: When it was started last, by our clock; and that it is deleted, and does not rest, once it has shut down.
 STARTED, LEAVES = "facefleet:started", "facefleet:leaves"
+#: When Nova brought it up last before it was shelved: on one that is shelved, nothing can be written. To unshelve it
+#: brings it up anew.
+LIVED = "facefleet:lived"
 PENDING, RUNNING, DRAINING, STOPPING, STOPPED = InstanceState
 #: https://docs.openstack.org/api-guide/compute/server_concepts.html
 STATES = {"BUILD": PENDING, "ACTIVE": RUNNING, "SHUTOFF": STOPPED, "SHELVED": STOPPED, "SHELVED_OFFLOADED": STOPPED}
@@ -36,7 +39,7 @@ NO_HOST_YET = ("", "scheduling")
 class Listed:
     """A server as Nova told of it last, `status` and `task` in its words.
 
-    `leaves`: it was told to go for good. `has_run`: since it was made. `fault`: why it is in ERROR.
+    `leaves`: it was told to go for good. `launched`: when Nova brought it up last. `fault`: why it is in ERROR.
     """
 
     instance: Instance
@@ -45,7 +48,7 @@ class Listed:
     offer: str = ""
     version: str = ""
     leaves: bool = False
-    has_run: bool = False
+    launched: str = ""
     fault: str = ""
     created: float = 0.0
 
@@ -64,6 +67,16 @@ class Listed:
     def is_deleted(self) -> bool:
         """Or is about to be."""
         return self.task in DELETING or self.status in GONE
+
+    @property
+    def is_on_its_way_out(self) -> bool:
+        """Nova is about it: there is nothing to ask for."""
+        return self.is_deleted or self.task in GOING_DOWN
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What is the same as long as it gets no further."""
+        return self.instance.id, self.status
 
     @property
     def is_lost(self) -> bool:
@@ -117,8 +130,9 @@ def is_of(server: Any, fleet: str) -> bool:
 
 def as_listed(server: Any) -> Listed:
     tags: Mapping[str, str] = server.metadata or {}
-    task, leaves = server.task_state or "", LEAVES in tags
-    created, started = seconds(server.created_at), _number(tags.get(STARTED, ""))
+    task, leaves, launched = server.task_state or "", LEAVES in tags, server.launched_at or ""
+    unshelved = seconds(launched) if tags.get(LIVED, launched) != launched else 0.0
+    created, started = seconds(server.created_at), max(_number(tags.get(STARTED, "")), unshelved)
     begun = max(created, started)
     instance = Instance(
         server.id,
@@ -135,7 +149,7 @@ def as_listed(server: Any) -> Listed:
         offer=tags.get(OFFER, ""),
         version=tags.get(VERSION, ""),
         leaves=leaves,
-        has_run=bool(server.launched_at),
+        launched=launched,
         fault=str((server.fault or {}).get("message", "")),
         created=created,
     )
@@ -152,8 +166,8 @@ def in_our_words(status: str, task: str, *, leaves: bool = False) -> InstanceSta
 
 
 def seconds(time: str | None) -> float:
-    """Of "2026-11-22T12:00:00Z"; 0 where there is none."""
-    return datetime.fromisoformat(time).timestamp() if time else 0.0
+    """Of "2026-11-22T12:00:00Z", or without the zone, as Nova tells some; 0 where there is none."""
+    return datetime.fromisoformat(time.rstrip("Z")).replace(tzinfo=UTC).timestamp() if time else 0.0
 
 
 def _number(text: str) -> float:
