@@ -136,7 +136,7 @@ def test_two_for_a_token_are_one_and_the_younger_goes(make: Make, demo: Connecti
     copy = demo.compute.create_server(
         name=made.name,
         image_id=made.image.id,
-        flavor_id=demo.compute.find_flavor("tiny").id,
+        flavor_id=demo.compute.find_flavor("tiny", ignore_missing=False).id,
         networks="none",
         metadata=made.metadata,
     )

@@ -126,6 +126,14 @@ def test_whatever_moment_it_is_killed_at_it_knows_what_it_said_was_safe(file: Pa
     assert {words.split()[1] for words in said if words.startswith("done ")} <= done
 
 
+def test_what_it_says_is_safe_is_on_the_disk(file: Path) -> None:
+    """A plug cannot be pulled here; SQLite promises that of these two: https://sqlite.org/pragma.html#pragma_synchronous"""
+    db = statements.open_file(file.parent.parent / "it.db", patience=1.0)
+    told = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    db.close()
+    assert told == ["wal", 2]
+
+
 def test_what_is_old_is_forgotten_and_what_changed_since_stays(file: Path) -> None:
     now = [100.0]
     spool = Spool(file, clock=lambda: now[0])
