@@ -54,7 +54,8 @@ COPY facefleet facefleet
 COPY lambda_tier lambda_tier
 RUN set -- /opt/facefleet/lib/python3.*/site-packages && \
     cp -r facefleet lambda_tier "$1" && \
-    rm -r "$1/facefleet/cli" "$1/facefleet/classroom" "$1/facefleet/backends/embedded" && \
+    rm -r "$1/facefleet/cli" "$1/facefleet/classroom" "$1/facefleet/backends/embedded" \
+      "$1/facefleet/backends/openstack" && \
     python3 deploy/trim.py "$1" dynamodb s3 secretsmanager sqs sts && \
     /opt/facefleet/bin/python -m compileall -q --invalidation-mode unchecked-hash "$1"
 
@@ -64,8 +65,9 @@ COPY facefleet facefleet
 COPY web_tier web_tier
 COPY app_tier app_tier
 COPY controller controller
+COPY openstack_relay openstack_relay
 RUN set -- /opt/facefleet/lib/python3.*/site-packages && \
-    cp -r facefleet web_tier app_tier controller "$1" && \
+    cp -r facefleet web_tier app_tier controller openstack_relay "$1" && \
     python3 deploy/trim.py "$1" && \
     /opt/facefleet/bin/python -m compileall -q --invalidation-mode unchecked-hash "$1"
 

@@ -11,9 +11,7 @@ messages in both queues and their dead letters; `unnoted`: calls that the functi
 `unseen`: calls that the spool takes for answered and the function has not seen; `calls`: all that the function saw.
 """
 
-import json
 import os
-import random
 import sqlite3
 import subprocess
 import sys
@@ -29,8 +27,9 @@ from typing import Any
 import click
 
 from bench import emulators
-from bench.lambda_api import Failure, LambdaApi, Lost, Refusal
+from bench.lambda_api import LambdaApi
 from bench.local import as_ours, awaited
+from bench.relay_function import Told, event_of, line_of
 from bench.told import tell
 from facefleet.backends.aws.clients import connect_clients
 from facefleet.errors import ServiceError
@@ -39,8 +38,6 @@ from openstack_relay.status import spooled
 
 INPUT, OUTPUT = "arrivals", "results"
 QUEUES = (INPUT, f"{INPUT}-dead", OUTPUT, f"{OUTPUT}-dead")
-#: Of calls: those that fail, those whose answer gets lost or comes too late, and those that Lambda does not take.
-FAILING, LOST, LATE, THROTTLED = 0.05, 0.05, 0.02, 0.05
 #: What the relay calls an answered call.
 ANSWERED = ("done", "failed")
 DEPTHS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -62,51 +59,6 @@ class Measured:
     unnoted: int
     unseen: int
     interrupted: int
-
-
-class Told:
-    """A function that tells each event's line once, by the output queue; done badly, as chance has it."""
-
-    def __init__(self, sqs: Any, *, seconds: float, timeout: float, seed: int) -> None:
-        self._sqs, self._url = sqs, sqs.get_queue_url(QueueName=OUTPUT)["QueueUrl"]
-        self._seconds, self._timeout = seconds, timeout
-        self._chance = random.Random(seed)  # noqa: S311  # chance picks a victim, not a key
-        self._lock = threading.Lock()
-        self._done: set[str] = set()
-
-    def knock(self) -> None:
-        if self._chance.random() < THROTTLED:
-            raise Refusal(429, "TooManyRequestsException")
-
-    def work(self, event: Any) -> None:
-        drawn = self._chance.random()
-        time.sleep(self._seconds * self._chance.uniform(0.5, 1.5))
-        if drawn < FAILING:
-            raise Failure("by chance")
-        for record in event["Records"]:
-            self.tell(record["s3"]["object"]["key"])
-        if drawn < FAILING + LOST:
-            raise Lost
-        if drawn < FAILING + LOST + LATE:
-            time.sleep(self._timeout)
-
-    def tell(self, key: str) -> None:
-        stem = key.removesuffix(".mp4")
-        with self._lock:
-            if stem in self._done:
-                return
-            self._done.add(stem)
-        self._sqs.send_message(QueueUrl=self._url, MessageBody=f"{line_of(stem)},{stem}")
-
-
-def line_of(stem: str) -> str:
-    return f"person_{stem},lawyer,freshmen"
-
-
-def event_of(stem: str) -> str:
-    told = {"key": f"{stem}.mp4", "size": 1000, "sequencer": "0A1B2C"}
-    record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
-    return json.dumps({"Records": [record | {"s3": {"bucket": {"name": "clips"}, "object": told}}]})
 
 
 @contextmanager
@@ -200,7 +152,7 @@ def measure(
     settings = {"VISIBILITY_TIMEOUT": str(lease), "RELAY_TIMEOUT": str(timeout), "RELAY_TRIES": "20"}
     stems = [f"test_{n}" for n in range(messages)]
     with place() as sqs:
-        told = Told(sqs, seconds=seconds, timeout=timeout, seed=seed)
+        told = Told(sqs, OUTPUT, seconds=seconds, timeout=timeout, seed=seed)
         url = sqs.get_queue_url(QueueName=INPUT)["QueueUrl"]
         for stem in stems:
             sqs.send_message(QueueUrl=url, MessageBody=event_of(stem))
