@@ -15,6 +15,8 @@ NEEDLESS = (
     # The same again for programs in C: Python's own has all of it.
     "onnxruntime/capi/libonnxruntime.so*",
     *("numpy/**/tests", "numpy/**/*.a", "numpy/**/include", "numpy/f2py", "boto3/examples"),
+    # What packages of OpenStack were packed with.
+    *("setuptools", "setuptools-*", "_distutils_hack", "distutils-precedence.pth", "pkg_resources"),
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/*.cpp", "**/__pycache__"),
 )
 KNOWLEDGE = "botocore/data"

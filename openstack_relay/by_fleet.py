@@ -64,7 +64,7 @@ class ByFleet:
         self._objects = objects
         self._settings = settings
         self._sent = Sent()
-        self._queued = Glance(lambda: Queued(requests.depth().backlog), age=DEPTH_AGE)
+        self._queued = Glance(lambda: Queued(self._backlog()), age=DEPTH_AGE)
         self._counting = Lock()
 
     @contextmanager
@@ -77,7 +77,7 @@ class ByFleet:
 
     def ask(self) -> None:
         """Raises `Unavailable` while the fleet has more to do than it may have, or its queue does not answer."""
-        self._check_room(Queued(self._requests.depth().backlog))
+        self._check_room(Queued(self._backlog()))
 
     def _recognised(self, arrival: Arrival) -> Json | None:
         is_anew = to_be_done_anew(arrival)
@@ -86,12 +86,14 @@ class ByFleet:
             return known
         with self._replies.expecting(arrival.job_id) as future:
             if not self._sent.knows(arrival.job_id):
+                self._take_room()
                 try:
-                    self._send(arrival)
+                    job = self._job(arrival)
                 except NotFound:
                     return None
                 except TooLarge as e:
                     return _refused(arrival, e)
+                self._send(job)
             timeout = self._settings.relay_timeout
             result = self._replies.result(arrival.job_id, future, timeout=timeout, looks=not is_anew)
         if result is None:
@@ -101,20 +103,27 @@ class ByFleet:
 
     def _patience(self, job_id: str) -> Unavailable:
         """Why there is no result yet: a fleet that is busy or comes up still, or a job that got lost."""
-        if self._sent.is_overtaken(job_id, by=self._settings.relay_timeout) or not self._requests.depth().backlog:
+        if self._sent.is_overtaken(job_id, by=self._settings.relay_timeout) or not self._backlog():
             # Given up by the workers, or purged: it is sent again.
             self._sent.forget(job_id)
             return Failed("no worker answered it, and none has it in hand: see the dead letters of the request queue")
         return Unavailable("the fleet has not come to it yet: it comes again")
 
-    def _send(self, arrival: Arrival) -> None:
-        job = self._job(arrival)
+    def _take_room(self) -> None:
+        """Before anything is copied: what cannot be sent would lie there in vain, and anew each time it comes again."""
         with self._counting:
             queued = self._queued.value()
             self._check_room(queued)
             queued.backlog += 1
-        self._requests.send(wire.dump_job(job))
+
+    def _send(self, job: Job) -> None:
+        with _requests_there():
+            self._requests.send(wire.dump_job(job))
         self._sent.note(job.id)
+
+    def _backlog(self) -> int:
+        with _requests_there():
+            return self._requests.depth().backlog
 
     def _check_room(self, queued: Queued) -> None:
         if queued.backlog >= self._settings.max_backlog:
@@ -164,6 +173,15 @@ class Sent:
     def is_overtaken(self, job_id: str, *, by: float) -> bool:
         """Whether one that was sent so much later has its result: a queue gives them out in about their order."""
         return self._answered > self._at.get(job_id, float("inf")) + by
+
+
+@contextmanager
+def _requests_there() -> Iterator[None]:
+    """A queue that is gone is an outage: an object that is gone is another matter, and its event is over."""
+    try:
+        yield
+    except NotFound as e:
+        raise Unavailable(f"{e}: make the request queue again, as `facefleet setup` does") from e
 
 
 def _refused(arrival: Arrival, error: TooLarge) -> Json:

@@ -19,6 +19,9 @@ AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE
 AWS_SECRET_ACCESS_KEY=of-a-user-that-may-do-what-worker.json-says
 FACEFLEET_BACKEND=aws
 FACEFLEET_FLEETS=openstack:5
+FACEFLEET_INPUT_BUCKET=my-input
+FACEFLEET_OUTPUT_BUCKET=my-output
+FACEFLEET_STATE_BUCKET=my-state
 FACEFLEET_MODELS=/opt/facefleet/models
 END
 /tmp/facefleet/ami/install.sh workers

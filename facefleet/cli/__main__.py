@@ -12,27 +12,29 @@ from facefleet.entry import exit_code
 from facefleet.errors import ServiceError
 from facefleet.settings import Settings
 
-#: Each command's module, imported when it is asked for: `calibrate` brings the recogniser, which takes half a second.
-MODULES = {
-    "up": "up",
-    "enrol": "enrol",
-    "send": "send",
-    "status": "status",
-    "people": "people",
-    "roster": "roster",
-    "calibrate": "calibrate",
-    "simulate": "simulate",
-    "purge": "status",
-    "load": "load",
-    "verify": "verify",
-    "setup": "setup",
-    "doctor": "doctor",
-    "deploy": "deploy",
-    "upgrade": "upgrade",
-    "destroy": "destroy",
-    "relay": "relay",
-    "site": "site",
+#: Each command's module, imported when it is asked for: `calibrate` brings the recogniser, `site` all of OpenStack's
+#: library, which take a second. So what it does stands here, for the list of all.
+COMMANDS = {
+    "up": ("up", "Start everything on this machine."),
+    "enrol": ("enrol", "Enrol people by their photos, a folder for each."),
+    "send": ("send", "Ask who is on photos or clips."),
+    "status": ("status", "Show the queue, the fleet, and why it has this size."),
+    "people": ("people", "List or erase people; say whom a face does not show."),
+    "roster": ("roster", "Load or export what people study."),
+    "calibrate": ("calibrate", "Measure error rates, and recommend a stranger rate."),
+    "simulate": ("simulate", "Run policies in simulated time: cost and waiting."),
+    "purge": ("status", "Empty the queues; delete all images and answers."),
+    "load": ("load", "Send a folder of files, and tell how long it took."),
+    "verify": ("verify", "Hold answers against the truth, and count them."),
+    "setup": ("setup", "Make queues, buckets and tables on AWS."),
+    "doctor": ("doctor", "Check what the service needs, and say what to do."),
+    "deploy": ("deploy", "Put the service on AWS, or change what stands there."),
+    "upgrade": ("upgrade", "Replace all machines, and lose no request."),
+    "destroy": ("destroy", "Take a deployment away."),
+    "relay": ("relay", "Show what a private cloud's relay does; try again."),
+    "site": ("site", "Make a private cloud's network, and a relay's server."),
 }
+MODULES = {name: module for name, (module, _) in COMMANDS.items()}
 
 
 class Commands(click.Group):
@@ -46,6 +48,10 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"facefleet.cli.{MODULES[cmd_name]}"), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, does) for name, (_, does) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

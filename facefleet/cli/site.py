@@ -83,7 +83,7 @@ def up(
     with connect(settings) as cloud:
         found = Site(cloud, name)
         server = relays_server(cloud, settings) if relay else None
-        wish = Wish("" if public == NONE else public, subnet, ssh_from, key.read_text() if key else None, server)
+        wish = Wish("" if public == NONE else public, subnet, ssh_from, _text_of(key), server)
         steps = plan(found, wish)
         _show(steps, as_json=as_json)
         if not dry_run:
@@ -149,6 +149,11 @@ def down(settings: Settings, *, name: str, yes: bool, dry_run: bool, as_json: bo
         click.echo(_ended(steps, left, dry_run=dry_run))
     if left:
         raise SystemExit(1)
+
+
+def _text_of(key: Path | None) -> str | None:
+    """What is no text becomes something that is no key."""
+    return key.read_text(errors="replace") if key else None
 
 
 def _show(steps: Sequence[Step], *, as_json: bool) -> None:

@@ -44,10 +44,21 @@ def test_the_example_that_is_a_script_is_left_to_cloud_init() -> None:
     assert subprocess.run(["/bin/sh", "-n", script], capture_output=True).returncode == 0
 
 
+def test_both_examples_of_a_worker_tell_the_same() -> None:
+    """But for where the image has the models, and for what tells the script's worker that this is OpenStack."""
+    told = read((OPENSTACK / "user-data.worker.json").read_bytes(), may_hold_keys=True)
+    given = given_in((OPENSTACK / "user-data.worker.sh").read_text().partition("<<'END'\n")[2].partition("\nEND\n")[0])
+    assert told is not None
+    assert given.keys() - {"FACEFLEET_MODELS", "FACEFLEET_FLEETS"} == told.settings.keys() | told.keys.keys()
+
+
+def given_in(text: str) -> dict[str, str]:
+    """The settings of a file of them."""
+    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
 def test_the_relays_settings_are_settings() -> None:
-    lines = (OPENSTACK / "relay.env.example").read_text().splitlines()
-    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    settings = Settings.from_env(given)
+    settings = Settings.from_env(given_in((OPENSTACK / "relay.env.example").read_text()))
     settings.check()
     settings.check_site()
     assert settings.relay_by == "function"

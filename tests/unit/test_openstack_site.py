@@ -200,6 +200,31 @@ def test_a_server_that_comes_to_nothing_is_replaced(site: SITE, cloud: Cloud, ke
     assert [one["status"] for one in cloud.of_kind("servers")] == ["ACTIVE"]
 
 
+def test_beside_one_that_came_to_nothing_the_relay_stays_with_its_disk(site: SITE, cloud: Cloud) -> None:
+    """Two are made where two people say `up`; Nova lists the newest first."""
+    site("up", "--relay")
+    (relay,) = cloud.of_kind("servers")
+    cloud.things["servers"] = {"broken": relay | {"id": "broken", "status": "ERROR"}, relay["id"]: relay}
+    site("up", "--relay")
+    assert relay in cloud.of_kind("servers")
+    assert not any(path.endswith(relay["id"]) for _, path, _ in cloud.asked)
+
+
+@pytest.mark.parametrize("owner", ["network:router_interface_distributed", "network:ha_router_replicated_interface"])
+def test_down_takes_the_subnet_from_whatever_kind_of_router_neutron_made(site: SITE, cloud: Cloud, owner: str) -> None:
+    site("up")
+    (port,) = cloud.of_kind("ports")
+    port["device_owner"] = owner
+    site("down", "--yes")
+    assert cloud.there() == {}
+
+
+def test_a_file_that_is_no_text_is_no_key(site: SITE, cloud: Cloud, key: Path) -> None:
+    key.write_bytes(b"\x7fELF\xff\xfe\x00")
+    assert "no public key" in site("up", "--key", key, code=78).output
+    assert cloud.asked == []
+
+
 def test_without_a_network_outside_it_says_what_to_do(site: SITE, cloud: Cloud) -> None:
     cloud.things["networks"].clear()
     assert "--public none" in site("up", code=78).output
@@ -258,6 +283,7 @@ def test_its_key_is_replaced_by_another(site: SITE, cloud: Cloud, key: Path) -> 
     [
         (["up", "--ssh-from", "everybody"], "no range of addresses"),
         (["up", "--ssh-from", "198.51.100.7/24"], "no range of addresses"),
+        (["up", "--subnet", "fd00::/64"], "IPv4"),
         (["up", "--name", "a/b"], "no name of a site"),
         (["down", "--name", ""], "no name of a site"),
     ],

@@ -17,7 +17,8 @@ from facefleet import answers, keys, wire
 from facefleet.backends import connect
 from facefleet.clipfile import HEAD
 from facefleet.errors import NotFound, Unavailable
-from facefleet.model import Job, JobKind
+from facefleet.model import Depth, Job, JobKind
+from facefleet.ports import Queue
 from facefleet.recognition.jobs import Jobs
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
@@ -274,6 +275,43 @@ def test_no_more_jobs_are_sent_than_the_backlog_may_have(tmp_path: Path) -> None
         with pytest.raises(Unavailable):
             way.ask()
     assert [job.filename for job in here.waiting()] == ["a.mp4"]
+
+
+def test_what_finds_no_room_in_the_backlog_is_not_copied_either(tmp_path: Path) -> None:
+    here = Here(tmp_path, max_backlog=1)
+    here.backend.requests.send("somebody else's")
+    what = here.lies("a.mp4", bucket="another")
+    with here.relay() as way, pytest.raises(Unavailable, match="wait for workers"):
+        way(what)
+    assert keys_of(here.backend.blobs, "in/") == []
+
+
+class Gone(Queue):
+    """As SQS says of a queue that was deleted."""
+
+    name = "requests"
+
+    def __init__(self, *, counts: bool) -> None:
+        self._counts = counts
+
+    def send(self, body: str) -> None:
+        raise NotFound("sending to requests: there is no such queue")
+
+    def depth(self) -> Depth:
+        if self._counts:
+            return Depth(0, 0)
+        raise NotFound("looking at requests: there is no such queue")
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["when it is sent to", "when it is looked at"])
+def test_a_request_queue_that_is_gone_is_an_outage_and_no_object_that_is_gone(here: Here, counts: bool) -> None:
+    what = here.lies("a.mp4")
+    with here.backend.open_replies() as queue:
+        replies, home = Replies(queue, here.backend.blobs), Home(here.home)
+        way = ByFleet(Gone(counts=counts), replies, here.backend.blobs, here.objects, home, here.settings)
+        with pytest.raises(Unavailable, match="facefleet setup") as raised:
+            way(what)
+    assert not isinstance(raised.value, Failed)
 
 
 def test_what_workers_cannot_read_is_a_failure_with_their_reason(here: Here) -> None:

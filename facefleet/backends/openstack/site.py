@@ -5,7 +5,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from openstack.connection import Connection
@@ -19,6 +19,8 @@ DESCRIPTION = "facefleet site {name}"
 SERVERS_MARK = "facefleet:site"
 #: Of addresses in it: none that networks commonly have.
 SUBNET = "10.77.0.0/24"
+#: What Nova says of a server that came to nothing.
+BROKEN = "ERROR"
 #: Of a site; it goes into names on the cloud.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 KEY_KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
@@ -92,7 +94,9 @@ class Site:
             yield from (one for one in self.cloud.compute.keypairs() if is_marked(one.public_key or "", self.name))
         elif kind == "server":
             servers = self.cloud.compute.servers()
-            yield from (one for one in servers if (one.metadata or {}).get(SERVERS_MARK) == self.name)
+            found = [one for one in servers if (one.metadata or {}).get(SERVERS_MARK) == self.name]
+            # One that works is the relay, whatever else came to nothing.
+            yield from sorted(found, key=lambda one: (one.status == BROKEN, one.created_at or "", one.id))
         else:
             found = [one for one in self._of_neutron(kind) if one.description == self.mark]
             yield from sorted(found, key=lambda one: (one.created_at or "", one.id))
@@ -142,6 +146,13 @@ def checked_range(text: str) -> str:
         return str(ip_network(text))
     except ValueError as e:
         raise BadSettings(f"{text!r} is no range of addresses: write 198.51.100.0/24, or /32 for one") from e
+
+
+def checked_subnet(text: str) -> str:
+    """The same, of addresses within."""
+    if not isinstance(ip_network(checked_range(text)), IPv4Network):
+        raise BadSettings(f"{text!r}: within, a site has addresses of IPv4: write {SUBNET}")
+    return checked_range(text)
 
 
 def marked(key: str, name: str) -> str:

@@ -16,6 +16,15 @@ PATIENCE = 180.0
 LOOK = 0.5
 #: What Nova's ports belong to.
 COMPUTE = "compute:"
+#: And a router's where a subnet is joined to it, as neutron made it: plain, distributed, or on several hosts.
+#: https://docs.openstack.org/api-ref/network/v2/#ports
+JOINED = frozenset(
+    {
+        "network:router_interface",
+        "network:router_interface_distributed",
+        "network:ha_router_replicated_interface",
+    }
+)
 
 
 def removal(site: Site) -> list[Step]:
@@ -52,7 +61,7 @@ def _part_from(site: Site, router: Any) -> None:
     neutron = site.cloud.network
     with translated("taking subnets from the router"):
         for port in list(neutron.ports(device_id=router.id)):
-            if (port.device_owner or "").startswith("network:router_interface"):
+            if port.device_owner in JOINED:
                 neutron.remove_interface_from_router(router, None, port.id)
 
 

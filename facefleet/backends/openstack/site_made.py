@@ -10,7 +10,18 @@ from typing import Any
 from openstack.exceptions import ResourceFailure, ResourceTimeout
 
 from facefleet.backends.openstack.refusals import QUOTA, translated
-from facefleet.backends.openstack.site import SERVERS_MARK, SUBNET, Server, Site, Step, Wish, checked_range, marked
+from facefleet.backends.openstack.site import (
+    BROKEN,
+    SERVERS_MARK,
+    SUBNET,
+    Server,
+    Site,
+    Step,
+    Wish,
+    checked_range,
+    checked_subnet,
+    marked,
+)
 from facefleet.backends.openstack.site_found import gateway_of, public_network, refuse_taken
 from facefleet.errors import BadSettings, NoCapacity, ServiceError, Unavailable
 
@@ -52,7 +63,7 @@ class Making:
         yield from self._group()
 
     def _subnet(self) -> Step:
-        found, wanted = self.site.first("subnet"), checked_range(self.wish.subnet or SUBNET)
+        found, wanted = self.site.first("subnet"), checked_subnet(self.wish.subnet or SUBNET)
         if found is None:
             return Step("make", f"subnet {wanted}", "", lambda: self._make_subnet(wanted))
         if self.wish.subnet and found.cidr != wanted:
@@ -162,7 +173,7 @@ class Making:
             return
         server, found = self.wish.relay, self.site.first("server")
         what = f"server {self.site.name}-relay"
-        if found is not None and found.status != "ERROR":
+        if found is not None and found.status != BROKEN:
             yield Step("fine", what)
         else:
             yield Step("change" if found else "make", what, server.about, lambda: self._make_server(server))
@@ -179,7 +190,7 @@ class Making:
 
     def _make_server(self, server: Server) -> None:
         nova = self.site.cloud.compute
-        for failed in self.site.all("server"):
+        for failed in (one for one in self.site.all("server") if one.status == BROKEN):
             self._call(nova.delete_server, failed)
             with translated("waiting until the failed server is gone"):
                 nova.wait_for_delete(failed, interval=LOOK, wait=PATIENCE)
