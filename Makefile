@@ -29,7 +29,8 @@ check: $(VENV)/tests .emulators/done .samples/done $(MACHINES)  ## format, lint,
 	$(BIN)/pytest
 
 openstack: $(VENV)/tests .emulators/done .machines/root .machines/openstack/done  ## run the tests against a real OpenStack, built once in five minutes
-	$(BIN)/pytest -m openstack
+	@# In a folder of its own: pytest tidies those of other runs away. It stays where a test failed.
+	@own=$$(mktemp -d /tmp/openstack.XXXXXX) && $(BIN)/pytest -m openstack --basetemp=$$own && rm -r --one-file-system $$own
 
 format: $(VENV)/tests  ## put the code in shape
 	$(BIN)/ruff format .

@@ -7,6 +7,7 @@ written at once: no message goes to the output queue, which nobody else would re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from facefleet.errors import NotFound, Unavailable
 from facefleet.settings import Settings
 from openstack_relay.doing import Outcome
 from openstack_relay.each import Each, Home
@@ -30,4 +31,7 @@ class ByItself:
         return self._do(event)
 
     def ask(self) -> None:
-        self._ask()
+        try:
+            self._ask()
+        except NotFound as e:
+            raise Unavailable(f"{e}: `facefleet setup` makes what is missing") from e

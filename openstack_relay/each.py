@@ -44,11 +44,18 @@ class Each:
         self._home = home
         self._output_bucket = settings.output_bucket
         self._columns = answers.columns_of(settings.columns)
+        self._timeout = settings.relay_timeout
 
     def __call__(self, event: Event) -> Outcome:
-        """All of its objects, whichever fails; raises `Unavailable` where it is to come again, which is harmless."""
-        told, failed = list[tuple[Fate, str]](), list[Unavailable]()
+        """All of its objects, whichever fails; raises `Unavailable` where it is to come again, which is harmless.
+
+        So it does where its objects together take longer than one may: what is done by then is found the next time.
+        """
+        told, failed, ends = list[tuple[Fate, str]](), list[Unavailable](), time.monotonic() + self._timeout
         for arrival in event.arrivals:
+            if (told or failed) and time.monotonic() > ends:
+                failed.append(Unavailable(f"the rest of {len(event.arrivals)} objects waits: they take long"))
+                break
             try:
                 told.append(self._one(arrival, told_at(event.body)))
             except BadMessage as e:

@@ -3,6 +3,7 @@
 Apart from the relay, since a clip may crash or hang what reads it: then that process ends, and another takes its place.
 """
 
+import logging
 import os
 import select
 import subprocess
@@ -15,9 +16,11 @@ from threading import Event
 
 from facefleet.arrivals import Arrival
 from facefleet.errors import Unavailable
-from facefleet.wire import Json
+from facefleet.wire import GARBAGE, Json
 from openstack_relay.doing import Failed
 from openstack_relay.recognising import lines
+
+log = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "openstack_relay.recognising")
 #: Seconds until the models are loaded; the very first time they are converted as well.
@@ -42,6 +45,9 @@ class Hand:
 
     def start(self) -> None:
         """Does not wait until it can work."""
+        if self._ready and self._process is not None and self._process.poll() is not None:
+            # It ended with nothing in hand, for want of memory, say: no object is to blame.
+            log.warning("who recognised ended with %s: another takes its place", self._kill())
         if self._process is None:
             # Our own command, and no shell.
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603
@@ -54,14 +60,25 @@ class Hand:
             answer = self._line(self._timeout)
         except OSError as e:
             raise Failed(f"{e}: who recognised it ended with {self._kill()}") from e
-        return lines.answered(answer)
+        try:
+            return self._of(arrival, lines.answered(answer))
+        except GARBAGE as e:
+            # Whatever else it says would be taken for the answer to the next one.
+            self._kill()
+            raise Failed(f"who recognised it answered something else ({type(e).__name__}), and was ended") from e
+
+    def _of(self, arrival: Arrival, result: Json | None) -> Json | None:
+        if result is not None and result["id"] != arrival.job_id:
+            raise ValueError("another's result")
+        return result
 
     def _await_ready(self) -> None:
         """Raises `Unavailable` where it does not come up: its own words are in our log."""
-        self.start()
         try:
+            self.start()
             if not self._ready:
-                self._line(START_TIMEOUT)
+                if self._line(START_TIMEOUT) != lines.READY:
+                    raise BrokenPipeError("it said something else than that it is ready")
                 self._ready = True
         except OSError as e:
             raise Unavailable(f"{e}: who is to recognise did not come up, and ended with {self._kill()}") from e

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from facefleet.arrivals import Arrival
-from facefleet.errors import Unavailable
+from facefleet.errors import NotFound, Unavailable
 from facefleet.wire import Json
 from openstack_relay.doing import Failed
 from openstack_relay.recognising import lines
@@ -42,6 +42,10 @@ def _answer(work: Callable[[Arrival], Json | None], line: bytes) -> bytes:
     except Unavailable as e:
         log.warning("job %s is left for another time: %s", arrival.job_id, e)
         return lines.trouble(e)
+    except NotFound as e:
+        # A table or a queue; an object that is gone is an answer.
+        log.warning("job %s is left for another time: %s", arrival.job_id, e)
+        return lines.trouble(Unavailable(f"{e}: `facefleet setup` makes what is missing"))
     except Exception as e:
         log.exception("job %s failed", arrival.job_id)
         return lines.trouble(Failed(f"it could not be recognised: {type(e).__name__}"))

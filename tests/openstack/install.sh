@@ -182,7 +182,8 @@ END
 
 tables() {
   mariadbd-safe --user=mysql >/dev/null 2>&1 &
-  until mariadb -e 'SELECT 1' >/dev/null 2>&1; do sleep 0.2; done
+  timeout 60 bash -c 'until mariadb -e "SELECT 1" >/dev/null 2>&1; do sleep 0.2; done' ||
+    { log "the database does not start: see /var/lib/mysql/*.err"; return 1; }
   log "databases"
   local one
   for one in keystone placement glance neutron nova nova_api nova_cell0; do echo "CREATE DATABASE $one CHARACTER SET utf8;"; done | mariadb

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -14,17 +15,19 @@ from awake import BLACK, GREEN, RED, Directory, enrol, image_of, keys_of, pictur
 from clips import clip_of, sound_alone
 from woken import put, records
 
+from bench.local import awaited
 from facefleet import answers
 from facefleet.backends import connect
-from facefleet.errors import Unavailable
+from facefleet.errors import NotFound, Unavailable
 from facefleet.ports import Backend
 from facefleet.recognition.keeper import Keeper
 from facefleet.recognition.processor import Processor
 from facefleet.recognition.recogniser import Recogniser, limits_of
 from facefleet.settings import Settings
+from openstack_relay.by_itself import ByItself
 from openstack_relay.doing import Failed, Fate, Outcome
 from openstack_relay.each import Each
-from openstack_relay.hands import Hands
+from openstack_relay.hands import Hand, Hands
 from openstack_relay.home import Home
 from openstack_relay.incoming import Event, read
 from openstack_relay.recognising import lines
@@ -43,7 +46,7 @@ class Here:
         self.backend: Backend = connect(self.settings)
         enrol(self.backend.people)
         self.objects = Directory(bucket="clips")
-        self.looked = 0
+        self.looked, self.slow = 0, 0.0
         self.home = folder / "results"
         self.home.mkdir()
         work = Work(self._process(), self.backend.blobs, self.objects, self.settings)
@@ -52,6 +55,7 @@ class Here:
     def _process(self) -> Processor:
         def encode(image: object) -> list[object]:
             self.looked += 1
+            time.sleep(self.slow)
             return sees_colours(image)
 
         keeper = Keeper(self.backend.people, self.backend.blobs)
@@ -142,6 +146,22 @@ def test_of_an_event_with_several_objects_each_is_done_whatever_another_is(here:
     outcome = here.do(event("gone.jpg", "bad.jpg", "good.jpg"))
     assert (outcome.fate, letters_of(outcome)) == (Fate.FAILED, ["not_an_image"])
     assert here.files() == {"good.txt": f"{LINE}\n"}
+
+
+def test_objects_that_together_take_longer_than_one_may_are_done_in_turns(tmp_path: Path) -> None:
+    here = Here(tmp_path, relay_timeout=1.0)
+    names, turns, long = ("a.jpg", "b.jpg", "c.jpg"), 0, time.monotonic() + 60.0
+    for name in names:
+        here.objects.found["clips", name] = picture(RED)
+    here.slow = 0.7
+    while time.monotonic() < long:
+        turns += 1
+        try:
+            assert here.do(event(*names)).fate is Fate.DONE
+            break
+        except Unavailable as e:
+            assert not isinstance(e, Failed)
+    assert (turns, here.looked, len(here.files())) == (2, 3, 3)
 
 
 def test_what_was_written_to_the_output_bucket_is_never_taken_for_an_arrival(here: Here) -> None:
@@ -247,6 +267,41 @@ def test_who_waits_for_a_process_in_vain_is_told_to_come_again(arrival: object) 
     assert any(e is None for e in errors)
 
 
+def test_a_process_that_ended_with_nothing_in_hand_is_no_object_s_failure(arrival: object) -> None:
+    with (one := hands()).running():
+        idle = one(arrival)["by"]
+        os.kill(idle, signal.SIGKILL)
+        # It has ended once its pipes have, which is before anybody has waited for it.
+        awaited(lambda: Path(f"/proc/{idle}/stat").read_text().split()[2] == "Z", "it ends", seconds=30)
+        assert one(arrival)["by"] != idle
+
+
+@pytest.mark.parametrize(
+    "says",
+    ["b'no JSON\\n'", "b'{}\\n'", "b'[]\\n'", "lines.answer({'id': 'another'}) * 2", "lines.READY"],
+    ids=["no JSON", "no answer", "no object", "another's, and one too many", "ready, again"],
+)
+def test_whatever_a_process_says_besides_is_nobody_s_result(arrival: object, says: str) -> None:
+    with (one := hands(f"os.write(1, {says}) if arrival.key == 'a.mp4' else None")).running():
+        with pytest.raises(Failed, match="something else"):
+            one(arrival)
+        other = event("b.mp4").arrivals[0]
+        assert one(other)["id"] == other.job_id
+
+
+def test_what_is_printed_before_a_process_is_ready_is_not_taken_for_its_readiness(arrival: object) -> None:
+    with (one := hands(before="os.write(1, b'warning: no GPU\\n')")).running(), pytest.raises(Unavailable) as raised:
+        one(arrival)
+    assert not isinstance(raised.value, Failed)
+
+
+def test_a_process_for_which_there_is_no_room_is_an_outage(arrival: object) -> None:
+    one = Hand(("/nonexistent/python",), 1.0)
+    with pytest.raises(Unavailable) as raised:
+        one(arrival)
+    assert not isinstance(raised.value, Failed)
+
+
 def test_at_the_end_no_process_is_left(arrival: object) -> None:
     with (one := hands(count=2)).running():
         process = one(arrival)["by"]
@@ -274,5 +329,16 @@ def test_errors_come_back_as_they_were_raised(here: Here) -> None:
     with pytest.raises(Unavailable, match="S3") as raised:
         answered(raising(Unavailable("S3")))
     assert not isinstance(raised.value, Failed)
+    with pytest.raises(Unavailable, match="facefleet setup") as raised:
+        answered(raising(NotFound("there is no table")))
+    assert not isinstance(raised.value, Failed)
     with pytest.raises(Failed, match="MemoryError"):
         answered(raising(MemoryError()))
+
+
+def test_where_people_s_table_is_gone_it_waits_until_there_is_one(here: Here) -> None:
+    def ask() -> None:
+        raise NotFound("reading people: there is no such table")
+
+    with pytest.raises(Unavailable, match="facefleet setup"):
+        ByItself(hands(), Home(here.home), here.settings, ask=ask).ask()
