@@ -10,7 +10,7 @@ DynamoDB are an emulator's. Everything else is done by the command line, as an o
 
 `right` of `total`: files in the relay's folder, held against the mapping; `spelling`: told, and right. `most_up`:
 workers' servers that were ACTIVE at once; `left`: those there at the end; `queued`: messages and dead letters that
-stay. `relay`: what `facefleet relay status` says on the server that the relay runs on.
+stay. `…_by_relay`: as `facefleet relay status` tells, on the server that it runs on.
 """
 
 import base64
@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ from bench.server_states import Wish
 from bench.servers import Watcher, watched
 from bench.told import tell
 from bench.video import STRANGER_RATE
+from facefleet.backends import connect
+from facefleet.settings import Settings
 from facefleet.settingtext import PREFIX
 
 #: Seconds; a hundred clips take a minute and a half on two cores.
@@ -60,8 +62,6 @@ class Private:
     watcher: Watcher
     nova: Connection
     relay: str = ""
-    #: How many workers' servers were ACTIVE at each look.
-    up: list[int] = field(default_factory=list)
 
     def facefleet(self, *command: str) -> str:
         """What the command line says; raises `RuntimeError` with what it complains of."""
@@ -91,10 +91,17 @@ class Private:
         """Servers that are not the relay's."""
         return [one for one in self.nova.compute.servers() if one.id != self.relay]
 
-    def is_at_zero(self) -> bool:
-        found = self.workers()
-        self.up.append(sum(one.status == "ACTIVE" for one in found))
-        return not found
+    def most_up(self) -> int:
+        """Of workers' servers at once."""
+        up: set[str] = set()
+        most = 0
+        for event in self.watcher.events:
+            if event.wish is Wish.UP and event.server != self.relay:
+                up.add(event.server)
+            else:
+                up.discard(event.server)
+            most = max(most, len(up))
+        return most
 
     def relay_told(self) -> dict[str, Any]:
         machine = self.servers.machine(self.relay)
@@ -200,9 +207,11 @@ def controller(made: Private) -> Iterator[None]:
         process.wait(PATIENCE)
 
 
-def queued(made: Private) -> int:
-    told = made.relay_told()
-    return sum(depth.get("visible", 0) + depth.get("in_flight", 0) for depth in told["queues"].values())
+def queued(told: Mapping[str, Any]) -> int:
+    """Messages that lie in the relay's queues and the workers', dead letters among them."""
+    backend = connect(Settings.from_env(os.environ))
+    depths = [backend.requests.depth(), backend.dead.depth()]
+    return sum(sum(queue.values()) for queue in told["queues"].values()) + sum(depth.backlog for depth in depths)
 
 
 def measure(clips: Path, most: int, strangers: float) -> dict[str, Any]:
@@ -219,9 +228,8 @@ def measure(clips: Path, most: int, strangers: float) -> dict[str, Any]:
         seconds = time.monotonic() - began
         verdict = json.loads(made.facefleet("verify", str(made.results), mapping, "--json"))
         files = made.files()
-        awaited(made.is_at_zero, "no worker's server is left", seconds=PATIENCE, every=0.5)
+        awaited(lambda: not made.workers(), "no worker's server is left", seconds=PATIENCE, every=0.5)
         told = made.relay_told()
-        begun = {event.server for event in made.watcher.events if event.wish is Wish.UP} - {made.relay}
         return {
             "clips": wanted,
             "files": files,
@@ -229,9 +237,11 @@ def measure(clips: Path, most: int, strangers: float) -> dict[str, Any]:
             "total": verdict["expected"],
             "spelling": len(verdict["spelling"]),
             "seconds": round(seconds, 1),
-            "workers_launched": len(begun),
+            "most_up": made.most_up(),
             "left": len(made.workers()),
-            "relay": told,
+            "queued": queued(told),
+            "done_by_relay": told["done"],
+            "failed_by_relay": told["failed"],
         }
 
 
