@@ -7,24 +7,29 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.local import awaited
+from bench.nspawn import PATIENCE, run
 
 CGROUPS = Path("/sys/fs/cgroup")
 #: What systemd inside needs for itself, and what is measured or limited here.
 HIERARCHIES = ("systemd", "unified", "memory", "cpuacct")
 MIB = 2**20
-#: Seconds until all that was killed is gone.
-PATIENCE = 60.0
 #: Waits for the end of its input.
 GUARD = """
 cat >/dev/null
 folder=$1
-shift
+name=$2
+shift 2
 while pids=$(find "$@" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u) && [ -n "$pids" ]; do
   kill -KILL $pids 2>/dev/null
   sleep 0.1
 done
 if grep -q " $folder " /proc/self/mounts; then umount --recursive --lazy "$folder"; fi
+for space in "/run/netns/$name" "/run/netns/$name"-*; do
+  if [ -e "$space" ]; then ip netns delete "${space##*/}"; fi
+done
+if [ -e "/sys/class/net/$name" ]; then ip link delete "$name"; fi
+find "$@" -depth -type d -exec rmdir {} + 2>/dev/null
+true
 """
 
 
@@ -56,23 +61,19 @@ class Cage:
                 with suppress(OSError):
                     Path(folder).rmdir()
 
-    def _is_gone(self) -> bool:
-        self.remove()
-        return not any(group.exists() for group in self.groups)
-
     @contextmanager
-    def guarded(self, folder: Path) -> Iterator[None]:
+    def guarded(self, folder: Path, lock: int) -> Iterator[None]:
         """What runs in it ends with the block, or with this process, however that ends: a killed nspawn does not take
-        its machine along. So does what is mounted at the folder and below.
+        its machine along. So does what is mounted at the folder and below, and networks that are called as it is, alone
+        or with more behind a dash. `lock`: of a file that stays locked until then, so that nobody makes them anew.
         """
-        awaited(self._is_gone, f"what a killed run left in {self.name} is gone", seconds=PATIENCE)
+        command = ("sh", "-c", GUARD, "guard", str(folder), self.name, *map(str, self.groups))
+        # What is left where a guard was killed, too.
+        run(*command)
         guard = subprocess.Popen(  # noqa: S603  # our own script
-            ["sh", "-c", GUARD, "guard", str(folder), *map(str, self.groups)],  # noqa: S607  # Debian's
-            stdin=subprocess.PIPE,
-            start_new_session=True,
+            command, stdin=subprocess.PIPE, start_new_session=True, pass_fds=(lock,)
         )
         try:
             yield
         finally:
             guard.communicate(timeout=PATIENCE)
-            self.remove()

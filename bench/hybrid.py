@@ -1,16 +1,18 @@
 """A burst of uploads to two clouds: is one's own capacity used first and last, and is all answered?
 
-    python -m bench.hybrid [--uploads 100] [--own 2] [--burst 6] [--down api|power] [--picture timeline.png] [--json]
+    python -m bench.hybrid [--uploads 100] [--own 2] [--burst 6] [--down api|power] [--real]
+                           [--picture timeline.png] [--json]
 
-Web tier, controller and workers are processes of this machine. One's own cloud speaks OpenStack's protocols, the other
-is EC2, emulated; both have servers that take a second to boot, and EC2 has two stopped ones at first. As many uploads
-as there are own servers come at first, and the burst once those are up.
+Web tier, controller and workers are processes of this machine. One's own cloud speaks OpenStack's protocols, or with
+`--real` is OpenStack without a hypervisor (`make openstack`, as root); the other is EC2, emulated. Servers take about
+a second to boot, and EC2 has two stopped ones at first. As many uploads as there are own servers come at first, and
+the burst once those are up.
 
 `lost`, `wrong`: uploads without an answer, and with another than the bare recogniser's. `came`, `went`: by cloud, when
-its first instance was up and when its last one was not any more, in seconds from the burst. `most_own`, `most_burst`:
-the most that were up at once, by the clouds' own word. `first_own`, `last_own`: whether the order is the right one.
-`left`: instances that stay up. With `--down`, the private cloud's API is switched off once half is answered, and on
-again at the end: `api` leaves its servers at work, `power` takes them with it.
+its first instance was up and when its last one was not any more, in seconds from the first upload. `most_own`,
+`most_burst`: the most that were up at once, by the clouds' own word. `first_own`, `last_own`: whether the order is the
+right one. `left`: instances that stay up. With `--down`, the private cloud's API is switched off once half is answered,
+and on again at the end: `api` leaves its servers at work, `power` takes them with it.
 """
 
 import tempfile
@@ -26,8 +28,10 @@ import click
 
 from bench.burst import right_answers
 from bench.local import as_ours, awaited
-from bench.nova_site import OwnCloud, kill, own_cloud, workers_behind
+from bench.nova_site import OwnCloud, kill, stand_in, workers_behind
 from bench.on_aws import UP, OnAws, service_on_aws
+from bench.openstack_plane import missing
+from bench.plane_site import real_cloud
 from bench.server_processes import Processes
 from bench.service import SAMPLES, images_in
 from bench.storm import beside
@@ -102,14 +106,14 @@ class Both:
 
 
 @contextmanager
-def over_both(folder: Path, own: int, burst: int, **settings: str) -> Iterator[Both]:
-    """Ready and at rest, with the samples enrolled."""
+def over_both(folder: Path, own: int, burst: int, *, real: bool = False, **settings: str) -> Iterator[Both]:
+    """Ready and at rest, with the samples enrolled. `real`: one's own cloud is OpenStack itself."""
     both = {"FLEETS": f"{OWN}:{own},{BURST}:{burst}", "LEAST_BILL": "0", "SCALE_IN_AFTER": "2", **settings}
     with (
-        own_cloud(folder / "own") as cloud,
+        (real_cloud if real else stand_in)(folder / "own") as cloud,
         as_ours(cloud.env),
-        service_on_aws(folder, both, stopped=WARM) as service,
-        workers_behind(folder / "own", service.env) as behind,
+        service_on_aws(folder, {**both, **cloud.settings}, stopped=WARM) as service,
+        workers_behind(cloud, service.env, folder / "own" / "workers.log") as behind,
     ):
         service.enrol(SAMPLES / "people")
         site = Both(service, cloud, behind)
@@ -154,6 +158,7 @@ def one_burst(site: Both, uploads: Sequence[Upload], own: int, down: str | None)
         if down is not None:
             site.switch_on()
         left = _left(site)
+    site.look()
     return _measured(site.moments, burst, len(uploads), left)
 
 
@@ -186,7 +191,9 @@ def _measured(moments: Sequence[Moment], burst: Burst, uploads: int, left: int) 
 def _span(counts: Sequence[tuple[float, int]]) -> tuple[float, float]:
     """When the first came, and when the last had gone; of none, never."""
     up = [at for at, count in counts if count]
-    return (up[0], up[-1]) if up else (float("inf"), float("-inf"))
+    if not up:
+        return float("inf"), float("-inf")
+    return up[0], next((at for at, _ in counts if at > up[-1]), up[-1])
 
 
 @click.command()
@@ -196,6 +203,7 @@ def _span(counts: Sequence[tuple[float, int]]) -> tuple[float, float]:
 @click.option("--burst", default=6, show_default=True, type=click.IntRange(min=1), help="Most instances of EC2.")
 @click.option("--policy", type=click.Choice(POLICIES), default="classic", show_default=True)
 @click.option("--down", type=click.Choice(DOWN), help="What of the private cloud is switched off mid-way.")
+@click.option("--real", is_flag=True, help="One's own cloud is OpenStack itself, as `make openstack` made it.")
 @click.option("--picture", type=click.Path(dir_okay=False, path_type=Path), help="A PNG or SVG of what happened.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def main(
@@ -207,15 +215,17 @@ def main(
     down: str | None,
     picture: Path | None,
     *,
+    real: bool,
     as_json: bool,
 ) -> None:
     """Send a burst to a fleet over two clouds, and see which comes first and which goes last."""
+    if real and (why := missing()):
+        raise click.UsageError(why)
     sending = next(bursts(right_answers(images_in(photos)), uploads))
-    with tempfile.TemporaryDirectory() as folder, over_both(Path(folder), own, burst, POLICY=policy) as site:
+    with tempfile.TemporaryDirectory() as folder, over_both(Path(folder), own, burst, real=real, POLICY=policy) as site:
         measured = one_burst(site, sending, own, down)
         if picture is not None:
-            title = f"{uploads} uploads, at most {own} of one's own and {burst} of EC2"
-            draw(site.moments, picture, marks=site.marks, title=title)
+            draw(site.moments, picture, marks=site.marks, title=f"{uploads} uploads to a service over two clouds")
     tell("A burst over two clouds", vars(measured), as_json=as_json)
 
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.request import urlopen
 
 import openstack
@@ -25,14 +25,40 @@ PATIENCE = 60.0
 WORKER = ("sh", "-c", 'exec "$0" -m app_tier --instance "$INSTANCE_ID"', sys.executable)
 #: Where nobody answers.
 NO_METADATA = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"}
+#: States of a server that runs, or is on its way up or down.
+UP = ("BUILD", "ACTIVE")
+
+
+class OwnCloud(Protocol):
+    """A private cloud of a bench. `env` is what openstacksdk needs to speak to it; `settings`: ours, of what it has.
+
+    `held`: see `Plane.held`.
+    """
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+    @property
+    def held(self) -> Path: ...
+
+    def up(self) -> list[str]:
+        """Servers that run, or are on their way up or down."""
+
+    def switch_off(self) -> None:
+        """Its API hangs from now on. Its servers are as they were."""
+
+    def switch_on(self) -> None: ...
 
 
 @dataclass(frozen=True)
-class OwnCloud:
-    """`env` is what openstacksdk needs to speak to it."""
+class StandIn:
+    """`tests/nova_cloud.py`, as a process."""
 
     url: str
     env: Mapping[str, str]
+    held: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def told(self, path: str, body: object = None) -> Any:
         """What it answers to a question about itself, also while nobody else gets an answer."""
@@ -41,11 +67,9 @@ class OwnCloud:
             return json.load(answer)
 
     def up(self) -> list[str]:
-        """Servers that run, or are on their way up or down."""
-        return [one["id"] for one in self.told("/_servers") if one["status"] in ("BUILD", "ACTIVE")]
+        return [one["id"] for one in self.told("/_servers") if one["status"] in UP]
 
     def switch_off(self) -> None:
-        """Its API hangs from now on. Its servers are as they were."""
         self.told("/_faults", {"deaf": True})
 
     def switch_on(self) -> None:
@@ -53,7 +77,7 @@ class OwnCloud:
 
 
 @contextmanager
-def own_cloud(folder: Path) -> Iterator[OwnCloud]:
+def stand_in(folder: Path) -> Iterator[StandIn]:
     """It answers as long as the block lasts. A server takes a second to boot, and as long to stop as its worker."""
     held = folder / "held"
     held.mkdir(parents=True)
@@ -61,7 +85,7 @@ def own_cloud(folder: Path) -> Iterator[OwnCloud]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own script
         try:
             url, _, clouds = (process.stdout.readline() if process.stdout else "").strip().partition(" ")
-            cloud = OwnCloud(url, {"OS_CLIENT_CONFIG_FILE": clouds, "OS_CLOUD": "demo"})
+            cloud = StandIn(url, {"OS_CLIENT_CONFIG_FILE": clouds, "OS_CLOUD": "demo"}, held)
             cloud.told("/_world", {"held": str(held)})
             yield cloud
         finally:
@@ -69,10 +93,10 @@ def own_cloud(folder: Path) -> Iterator[OwnCloud]:
 
 
 @contextmanager
-def workers_behind(folder: Path, env: Mapping[str, str]) -> Iterator[Processes]:
+def workers_behind(cloud: OwnCloud, env: Mapping[str, str], log: Path) -> Iterator[Processes]:
     """A worker with these settings runs behind each server that does. This process's environment names the cloud."""
-    behind = Processes(WORKER, {**env, **WORKER_ENVIRONMENT, **NO_METADATA}, log=folder / "workers.log")
-    with openstack.connect(cloud="admin") as admin, watched(admin, behind, held=folder / "held"):
+    behind = Processes(WORKER, {**env, **WORKER_ENVIRONMENT, **NO_METADATA}, log=log)
+    with openstack.connect(cloud="admin") as admin, watched(admin, behind, held=cloud.held):
         yield behind
 
 

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from openstack.connection import Connection
 
 from bench.cage import Cage
 from bench.netns import batch
-from bench.nspawn import Machine, mount_disk, mount_memory, run
+from bench.nspawn import Machine, mount_disk, mount_memory
+from bench.numbers import Own
 
 PROJECTS = ("demo", "other")
 #: Name, virtual processors, MiB and GiB. The last has a larger disk than the whole hypervisor.
@@ -20,50 +21,39 @@ IMAGE = "debian-12"
 
 
 @contextmanager
-def network(number: int) -> Iterator[str]:
-    """Its address, which is reached from here alone."""
-    name, here, there = f"plane{number}", f"10.67.{number}.1", f"10.67.{number}.2"
-    _sweep(name)
-    batch((f"netns add {name}", f"link add {name} type veth peer name host0 netns {name}"))
-    try:
-        batch((f"addr add {here}/30 dev {name}", f"link set {name} up"))
-        # Machines behind its servers reach it over this one.
-        Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
-        commands = (
-            "link set lo up",
-            f"addr add {there}/30 dev host0",
-            "link set host0 up",
-            f"route add default via {here}",
-        )
-        batch(commands, namespace=name)
-        yield there
-    finally:
-        _sweep(name)
-
-
-def _sweep(name: str) -> None:
-    """Also what a killed run left."""
-    for command in (("link", "delete", name), ("netns", "delete", name)):
-        with suppress(RuntimeError):
-            run("ip", *command)
-
-
-@contextmanager
-def machine_of(made: Path, folder: Path, number: int) -> Iterator[Machine]:
-    """Not booted yet; it ends with the block, or with this process."""
-    part = folder / "plane"
+def machine_of(made: Path, folder: Path, own: Own) -> Iterator[tuple[Machine, str]]:
+    """Not booted yet, and the address it will have; it ends with the block, or with this process."""
+    part, name = folder / "plane", f"plane{own.number}"
     part.mkdir(parents=True)
-    cage = Cage(f"plane{number}")
-    with cage.guarded(part):
+    cage = Cage(name)
+    with cage.guarded(part, own.lock):
+        address = _network(name, own.number)
         mount_memory(part)
         disk = mount_disk(part, [made])
-        options = (f"--network-namespace-path=/run/netns/plane{number}", "--resolv-conf=off", "--hostname=controller")
+        options = (f"--network-namespace-path=/run/netns/{name}", "--resolv-conf=off", "--hostname=controller")
         entry = cage.entry(memory=0, cores=[])
-        machine = Machine(f"plane{number}", disk, folder / "plane-console", options=options, entry=entry)
+        machine = Machine(name, disk, folder / "plane-console", options=options, entry=entry)
         try:
-            yield machine
+            yield machine, address
         finally:
             machine.crash()
+
+
+def _network(name: str, number: int) -> str:
+    """The address in it, which is reached from here alone."""
+    here, there = f"10.67.{number}.1", f"10.67.{number}.2"
+    batch((f"netns add {name}", f"link add {name} type veth peer name host0 netns {name}"))
+    batch((f"addr add {here}/30 dev {name}", f"link set {name} up"))
+    # Machines behind its servers reach it over this one.
+    Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
+    commands = (
+        "link set lo up",
+        f"addr add {there}/30 dev host0",
+        "link set host0 up",
+        f"route add default via {here}",
+    )
+    batch(commands, namespace=name)
+    return there
 
 
 def write_clouds(path: Path, address: str, password: str) -> None:

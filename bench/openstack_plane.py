@@ -21,7 +21,7 @@ from bench.emulators import ROOT
 from bench.local import awaited
 from bench.nspawn import Machine, cannot
 from bench.numbers import number_of_own
-from bench.openstack_making import PROJECTS, furnish, machine_of, network, tell_address, write_clouds
+from bench.openstack_making import PROJECTS, furnish, machine_of, tell_address, write_clouds
 from bench.servers import OUTAGES
 
 MADE = ROOT / ".machines" / "openstack" / "root"
@@ -129,9 +129,8 @@ def plane(folder: Path) -> Iterator[Plane]:
     if why := missing():
         raise RuntimeError(why)
     with ExitStack() as running:
-        number = running.enter_context(number_of_own("plane", most=MOST_PLANES))
-        address = running.enter_context(network(number))
-        machine = running.enter_context(machine_of(MADE, folder, number))
+        own = running.enter_context(number_of_own("plane", most=MOST_PLANES))
+        machine, address = running.enter_context(machine_of(MADE, folder, own))
         made = Plane(machine, address, folder / "clouds.yaml")
         write_clouds(made.clouds_yaml, address, (machine.disk / "root/password").read_text().strip())
         machine.boot(seconds=BOOT)

@@ -4,25 +4,24 @@ Everything is in namespaces of its own: network, processes, mounts. All of it en
 It needs root, and `make .machines/root .emulators/done`.
 """
 
-import fcntl
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bench.emulators import ROOT, AccountEmulator, Emulator, Site, account
 from bench.local import awaited
 from bench.netns import MOST_REGIONS, Network
 from bench.nspawn import PATIENCE, cannot, run
+from bench.numbers import number_of_own
 
 DEBIAN = ROOT / ".machines" / "root"
 WHEELS = ROOT / ".machines" / "wheels"
 #: What stands in for cloud-init.
 FIRST_BOOT = ROOT / "tests" / "cloud" / "debian"
-LOCKS = Path("/run/lock")
 CGROUPS = Path("/sys/fs/cgroup")
 #: The image that Debian publishes, see `tests/emulators/in_region.py`.
 SOURCE_IMAGE = "ami-0debian12bookworm"
@@ -187,26 +186,13 @@ def _entry(pid: int) -> tuple[str, ...]:
 @contextmanager
 def _network() -> Iterator[Network]:
     """One that nobody else has now, swept clean of what a killed run left."""
-    for number in range(MOST_REGIONS):
-        with (LOCKS / f"facefleet-region{number}").open("w") as lock:
-            if not _is_ours(lock):
-                continue
-            network = Network(number)
+    with number_of_own("region", most=MOST_REGIONS) as own:
+        network = Network(own.number)
+        _sweep(network)
+        try:
+            yield network
+        finally:
             _sweep(network)
-            try:
-                yield network
-            finally:
-                _sweep(network)
-            return
-    raise RuntimeError(f"{MOST_REGIONS} regions are up on this machine already")
-
-
-def _is_ours(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sweep(network: Network) -> None:

@@ -7,9 +7,8 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -146,7 +145,8 @@ class Machines:
         return Host(server, last, folder, machine, MetadataService(name, ask))
 
     def _free_last(self) -> int:
-        taken = {host.last for host in self._hosts.values()}
+        # A copy, which nobody else changes meanwhile: several servers come at a time.
+        taken = {host.last for host in list(self._hosts.values())}
         return next(last for last in itertools.islice(self._lasts, LAST_MACHINE) if last not in taken)
 
     def _write(self, disk: Path, hostname: str) -> None:
@@ -188,7 +188,7 @@ class Machines:
 
 
 def bridge(number: int) -> str:
-    """Its name, and that of the control group of all machines there."""
+    """Its name, and that of the control group of all machines there; their networks' begin alike."""
     return f"servers{number}"
 
 
@@ -211,33 +211,18 @@ def machines(
     allow_watches()
     part = folder / "servers"
     part.mkdir(parents=True)
-    with _network() as number, Cage(bridge(number)).guarded(part):
+    with number_of_own("servers", most=MOST_NETWORKS) as own, Cage(bridge(own.number)).guarded(part, own.lock):
+        _plug(own.number)
         mount_memory(part)
         # Root's, whoever has the project.
         run("cp", "--recursive", "--no-preserve=ownership", str(FIRST_BOOT), str(part / "debian"))
         below = (*layers, part / "debian", DEBIAN)
         wheels = {WHEELS: "/srv/wheels"} if WHEELS.is_dir() else {}
-        yield Machines(number, part, below, images or {}, env or {}, {**wheels, **(binds or {})}, cores, grace)
+        yield Machines(own.number, part, below, images or {}, env or {}, {**wheels, **(binds or {})}, cores, grace)
 
 
-@contextmanager
-def _network() -> Iterator[int]:
-    """A bridge that nobody else has now, swept clean of what a killed run left."""
-    with number_of_own("servers", most=MOST_NETWORKS) as number:
-        name = bridge(number)
-        _sweep(number)
-        batch((f"link add {name} type bridge", f"addr add 10.68.{number}.1/24 dev {name}", f"link set {name} up"))
-        Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
-        try:
-            yield number
-        finally:
-            _sweep(number)
-
-
-def _sweep(number: int) -> None:
-    """Links end with their namespaces."""
-    for path in Path("/run/netns").glob(f"servers{number}-*"):
-        with suppress(RuntimeError, subprocess.TimeoutExpired):
-            unplug(path.name)
-    with suppress(RuntimeError):
-        run("ip", "link", "delete", bridge(number))
+def _plug(number: int) -> None:
+    """The bridge that all hang on."""
+    name = bridge(number)
+    batch((f"link add {name} type bridge", f"addr add 10.68.{number}.1/24 dev {name}", f"link set {name} up"))
+    Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")

@@ -184,10 +184,12 @@ def watched(
     watcher = Watcher(look, behind, held=held, off=cloud.compute.stop_server)
 
     def run() -> None:
-        while not done.is_set():
-            watcher.step()
-            done.wait(every)
-        watcher.close()
+        try:
+            while not done.is_set():
+                watcher.step()
+                done.wait(every)
+        finally:
+            watcher.close()
 
     thread = threading.Thread(target=run, name="servers")
     thread.start()

@@ -9,7 +9,7 @@ OWN, BURST = "tab:green", "tab:orange"
 
 @dataclass(frozen=True)
 class Moment:
-    """`at`: seconds from the burst."""
+    """`at`: seconds from the first upload."""
 
     at: float
     own: int
@@ -30,7 +30,8 @@ def draw(moments: Sequence[Moment], file: Path, *, marks: Sequence[tuple[float, 
     queue.fill_between(at, [m.backlog for m in moments], step="post", color="tab:blue", alpha=0.6, linewidth=0)
     own, burst = [m.own for m in moments], [m.burst for m in moments]
     # One's own at the bottom: it comes first and goes last.
-    fleet.stackplot(at, own, burst, labels=("own", "burst"), colors=(OWN, BURST), alpha=0.7, step="post")
+    labels = (f"one's own cloud (up to {max(own)})", f"EC2, for the burst (up to {max(burst)})")
+    fleet.stackplot(at, own, burst, labels=labels, colors=(OWN, BURST), alpha=0.7, step="post")
     for when, what in marks:
         for axes in (queue, fleet):
             axes.axvline(when, color="tab:red", linewidth=1, linestyle="--")
@@ -39,6 +40,6 @@ def draw(moments: Sequence[Moment], file: Path, *, marks: Sequence[tuple[float, 
         axes.set(ylabel=label, ylim=(0, None))
         axes.grid(visible=True, alpha=0.3)
     fleet.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
-    fleet.set(xlabel="seconds", xlim=(0, at[-1]))
+    fleet.set(xlabel="seconds since the first upload", xlim=(0, at[-1]))
     figure.suptitle(title)
     figure.savefig(file, dpi=120)

@@ -129,11 +129,17 @@ def used_up(attempts: Mapping[int, int], slots: Iterable[int]) -> Mapping[int, i
 def dump_ledger(ledger: Ledger) -> dict[str, Any]:
     return {
         "v": VERSION,
-        "intents": [asdict(intent) for intent in ledger.intents],
-        "members": [asdict(member) for member in ledger.members.values()],
+        "intents": [_dumped(intent) for intent in ledger.intents],
+        "members": [_dumped(member) for member in ledger.members.values()],
         "attempts": {str(slot): attempt for slot, attempt in ledger.attempts.items()},
         "learned": asdict(ledger.learned),
     }
+
+
+def _dumped(one: Intent | Member) -> dict[str, Any]:
+    """Without what a controller from before there were several clouds would refuse."""
+    body = asdict(one)
+    return body if one.rank else {name: value for name, value in body.items() if name != "rank"}
 
 
 def load_ledger(body: Any) -> Ledger:

@@ -105,12 +105,21 @@ class Store:
             return Lease(), Ledger()
         try:
             body = json.loads(data)
-            return Lease(**body["lease"]), load_ledger(body["ledger"])
+            lease = Lease(**body["lease"])
+        except GARBAGE as e:
+            return Lease(), _anew(e)
+        try:
+            return lease, load_ledger(body["ledger"])
         except (BadMessage, *GARBAGE) as e:
-            log.warning("the saved ledger cannot be read (%s): beginning anew", e)
-            return Lease(), Ledger()
+            # It may be of a newer controller, which leads: whoever cannot read it waits all the same.
+            return lease, _anew(e)
 
     def _write(self, lease: Lease, ledger: Ledger) -> None:
         data = json.dumps({"lease": asdict(lease), "ledger": dump_ledger(ledger)}).encode()
         self._tag = self._shelf.put_if(keys.CONTROLLER, data, tag=self._tag)
         self.lease, self._kept = lease, ledger
+
+
+def _anew(error: Exception) -> Ledger:
+    log.warning("the saved ledger cannot be read (%s): beginning anew", error)
+    return Ledger()

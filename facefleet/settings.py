@@ -209,8 +209,7 @@ class Settings(SiteSettings):
     def least_seconds_billed(self) -> float:
         if self.least_bill is not None:
             return self.least_bill
-        has_ec2 = self.backend == "aws" and (not self.clouds or "ec2" in self.clouds)
-        return EC2_LEAST_BILL if has_ec2 else 0.0
+        return EC2_LEAST_BILL if self.backend == "aws" and self.asks_ec2 else 0.0
 
     @property
     def seconds_per_tick(self) -> float:

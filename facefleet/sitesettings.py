@@ -72,6 +72,11 @@ class SiteSettings:
             )
         return clouds
 
+    @property
+    def asks_ec2(self) -> bool:
+        """Whether instances may be had from EC2, where the backend is AWS. Raises `BadSettings`."""
+        return not self.clouds or "ec2" in self.clouds
+
     def check_site(self) -> None:
         """Raises `BadSettings` for a word that is none of its setting's."""
         choices = {"OPENSTACK_REST": RESTS, "RELAY_BY": WAYS, "RELAY_INVOCATION": INVOCATIONS}

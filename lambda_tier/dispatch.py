@@ -27,7 +27,7 @@ class Function:
 
     def __call__(self, event: Any, context: Any) -> Any:
         """What Lambda makes of it depends on the event; raises `BadMessage` for one that is none of ours."""
-        with self._teller.invocation(getattr(context, "aws_request_id", "")):
+        with self._teller.invocation(context):
             self._outside.once.begin(context)
             kind = kind_of(event)
             left = left_of(context)

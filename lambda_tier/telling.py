@@ -1,10 +1,12 @@
 """What the function tells: a line of JSON for each record, and its metrics. Ids only: a log outlives an erasure."""
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -13,11 +15,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from facefleet.entry import quieten
 from facefleet.errors import ServiceError
 from facefleet.problems import Problem
+from facefleet.wire import GARBAGE
 from lambda_tier.tracing import trace
 
 SERVICE = "facefleet"
 #: Not one of our modules' loggers, whose lines would be told here, too.
 LOGGER = "facefleet-function"
+#: Of a relay's call; anything else there is somebody's own, and none of a log's.
+CALL = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass
@@ -39,9 +44,10 @@ class Teller:
         self._is_cold = True
 
     @contextmanager
-    def invocation(self, request_id: str) -> Iterator[None]:
+    def invocation(self, context: Any) -> Iterator[None]:
         """One call of the function; its metrics go out at the end."""
-        self._logger.append_keys(invocation=request_id)
+        # None is left out of a line, and takes the place of the last caller's: a process has many calls.
+        self._logger.append_keys(invocation=getattr(context, "aws_request_id", ""), call=call_of(context))
         self._metrics.add_metric("ColdStart", MetricUnit.Count, int(self._is_cold))
         self._is_cold = False
         try:
@@ -65,6 +71,15 @@ class Teller:
             self._metrics.add_metric("Records", MetricUnit.Count, 1)
             self._metrics.add_metric("Failures", MetricUnit.Count, int(told.failed))
             trace("record", at, at + seconds, line, failed=told.failed)
+
+
+def call_of(context: Any) -> str | None:
+    """What a relay's spool knows this call by; None of anybody else's, whatever they send there."""
+    try:
+        call = context.client_context.custom["facefleet"]["call"]
+    except GARBAGE:
+        return None
+    return call if isinstance(call, str) and CALL.fullmatch(call) else None
 
 
 class _Line(LambdaPowertoolsFormatter):

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cache
+from pathlib import Path
 
 from facefleet import answers, supervision
 from facefleet.backends import log_besides
 from facefleet.backends.aws.relay import RelayAccount, connect
 from facefleet.entry import entry_point
-from facefleet.errors import BadSettings
+from facefleet.errors import BadSettings, Unavailable
 from facefleet.lock import only_one
 from facefleet.settings import Settings
 from openstack_relay.bringing import Bringing
@@ -42,9 +43,8 @@ def main(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as opened:
-        opened.enter_context(only_one(settings.data / "relay.lock", "relay"))
+        opened.enter_context(alone_on(settings.data))
         spool = opened.enter_context(closing(Spool(settings.data / FILE)))
         home = Home(settings.relay_folder)
         home.tidy()
@@ -57,6 +57,17 @@ def main(settings: Settings) -> None:
         )
         supervision.ready()
         relay.run(stop)
+
+
+def alone_on(data: Path) -> AbstractContextManager[None]:
+    """Makes the folder; raises `Unavailable` where it cannot be written, later `AlreadyRunning`."""
+    lock = data / "relay.lock"
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as e:
+        raise Unavailable(f"{data} cannot be written ({e.strerror}): chown it, or set FACEFLEET_DATA") from e
+    return only_one(lock, "relay")
 
 
 def intakes_of(account: RelayAccount, settings: Settings, spool: Spool, home: Home, way: Way) -> Mapping[str, Intake]:

@@ -7,6 +7,7 @@ from facefleet.errors import BadMessage, Unavailable
 from facefleet.model import Message
 from facefleet.ports import Queue
 from openstack_relay import letters, outgoing, pauses
+from openstack_relay.doing import Unburied
 from openstack_relay.home import Home
 from openstack_relay.spool import Spool
 
@@ -21,9 +22,13 @@ class Bringing:
         self._columns = tuple(columns)
 
     def __call__(self, message: Message) -> None:
-        """Acks it, or releases it to come again and raises `Unavailable`: the next would fare no better."""
+        """Acks it, or releases it to come again; raises `Unavailable` where the next would fare no better."""
         try:
             self._brought(message)
+        except Unburied as e:
+            log.warning("%s", e)
+            self._queue.release(message, after=pauses.after(message.receive_count))
+            return
         except Unavailable:
             self._queue.release(message, after=pauses.after(1))
             raise
@@ -34,8 +39,8 @@ class Bringing:
             kept = outgoing.result_of(message.body, self._columns)
             file = self._home.keep(kept.stem, kept.line, sent_at=message.sent_at)
         except BadMessage as e:
+            letters.bury(self._dead, letters.of_message(message.body, e))
             log.warning("a message lies with the dead letters now: %s", e)
-            self._dead().send(letters.of_message(message.body, e))
             self._spool.refused(e.code)
             return
         self._spool.brought(file.name, sent_at=message.sent_at)

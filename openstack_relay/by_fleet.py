@@ -9,13 +9,14 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Protocol
 from uuid import uuid4
 
 from facefleet import answers, keys, wire
 from facefleet.arrivals import Arrival
 from facefleet.arrived import job_of, most_bytes, to_be_done_anew
+from facefleet.clipfile import HEAD
 from facefleet.errors import NotFound, TooLarge, Unavailable
 from facefleet.glance import Glance
 from facefleet.model import Failure, Job, Result
@@ -31,6 +32,8 @@ from openstack_relay.replies import Replies
 DEPTH_AGE = 1.0
 #: Jobs remembered as sent: many more than are ever waited for at once.
 MOST_SENT = 10_000
+#: Objects copied at the same time: each is in memory meanwhile, and clips are large.
+COPIES = 4
 
 
 class Objects(Protocol):
@@ -66,6 +69,7 @@ class ByFleet:
         self._sent = Sent()
         self._queued = Glance(lambda: Queued(self._backlog()), age=DEPTH_AGE)
         self._counting = Lock()
+        self._copying = BoundedSemaphore(COPIES)
 
     @contextmanager
     def running(self) -> Iterator["ByFleet"]:
@@ -134,9 +138,7 @@ class ByFleet:
         most = most_bytes(arrival, self._settings)
         blob = self._objects.blob(arrival.bucket, arrival.key)
         if blob is None:
-            data = self._objects.get(arrival.bucket, arrival.key, version=arrival.version, most=most)
-            blob = keys.claim(uuid4().hex)
-            self._blobs.put(blob, data)
+            data, blob = self._copied(arrival, most)
         else:
             # Workers know no versions: of a file that was replaced meanwhile they see the newer one.
             data, size = self._objects.head(arrival.bucket, arrival.key, version=None)
@@ -144,6 +146,14 @@ class ByFleet:
         job = job_of(arrival, data, blob=blob)
         # A worker may have done it for the relay before this one, which was killed.
         return replace(job, image=None, reply_to=self._replies.reply_to, again=not to_be_done_anew(arrival))
+
+    def _copied(self, arrival: Arrival, most: int) -> tuple[bytes, str]:
+        """Its first bytes, and the key of the copy."""
+        with self._copying:
+            data = self._objects.get(arrival.bucket, arrival.key, version=arrival.version, most=most)
+            blob = keys.claim(uuid4().hex)
+            self._blobs.put(blob, data)
+            return data[:HEAD], blob
 
 
 class Sent:

@@ -31,6 +31,12 @@ class Failed(Unavailable):
     code = "failed"
 
 
+class Unburied(Failed):
+    """The dead letters take no letter now. What it is about waits, and comes again; nothing else need."""
+
+    code = "unburied"
+
+
 class Way(Protocol):
     """Has events done, many at the same time, though never twice at the same time the same one."""
 

@@ -3,14 +3,14 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from facefleet.errors import BadMessage, TooLarge, Unavailable
+from facefleet.errors import BadMessage, Unavailable
 from facefleet.model import Message
 from facefleet.ports import Queue
 from openstack_relay import incoming, letters, pauses
-from openstack_relay.doing import Failed, Fate, Outcome, Way
+from openstack_relay.doing import Failed, Fate, Outcome, Unburied, Way
 from openstack_relay.incoming import Event
 from openstack_relay.spool import Known, Spool
 
@@ -45,10 +45,7 @@ class Events:
         try:
             event = incoming.read(message.body)
         except BadMessage as e:
-            log.warning("a message lies with the dead letters now: %s", e)
-            self._spool.set_aside(e.code)
-            self._bury([letters.of_message(message.body, e)])
-            self._queue.ack(message)
+            self._poison(message, e)
             return
         if event is None:
             self._spool.set_aside("nothing to do")
@@ -59,6 +56,17 @@ class Events:
                 self._event(message, event)
             else:
                 self._queue.release(message, after=LATER)
+
+    def _poison(self, message: Message, error: BadMessage) -> None:
+        try:
+            letters.bury(self._dead, letters.of_message(message.body, error))
+        except Unburied as e:
+            log.warning("%s", e)
+            self._queue.release(message, after=pauses.after(message.receive_count))
+            return
+        self._spool.set_aside(error.code)
+        self._queue.ack(message)
+        log.warning("a message lies with the dead letters now: %s", error)
 
     @contextmanager
     def _alone_at(self, event: Event) -> Iterator[bool]:
@@ -87,9 +95,12 @@ class Events:
             self._finish(event, delivery, self._outcome(event, known))
         except Failed as e:
             log.warning("job %s: tried %d times: %s", event.identity, known.failures + 1, e)
-            self._again(message, event, delivery, e, tries=known.failures + self._counts(known))
+            tries = known.failures + self._counts(known)
+            # By its receives where that was no failure: a function that is at it still need not be asked each second.
+            often = tries if tries > known.failures else message.receive_count
+            self._again(message, event, delivery, e, tries=tries, often=often)
         except Unavailable as e:
-            self._again(message, event, delivery, e, tries=known.failures)
+            self._again(message, event, delivery, e, tries=known.failures, often=1)
             raise
         else:
             self._queue.ack(message)
@@ -122,22 +133,15 @@ class Events:
 
     def _finish(self, event: Event, delivery: int, outcome: Outcome) -> None:
         """Its letters first: whoever is killed in between sends them twice, and never not at all."""
-        self._bury(outcome.letters)
+        letters.bury(self._dead, *outcome.letters)
         self._spool.ended(delivery, event, outcome.fate)
         log.info("job %s: %s", event.identity, outcome.fate)
 
-    def _again(self, message: Message, event: Event, delivery: int, error: Unavailable, *, tries: int) -> None:
-        """`tries`: those that count by now."""
+    def _again(
+        self, message: Message, event: Event, delivery: int, error: Unavailable, *, tries: int, often: int
+    ) -> None:
+        """`tries`: those that count by now; `often`: how long it rests, by doublings."""
         try:
             self._spool.waits(delivery, event, tries=tries, why=error.code)
         finally:
-            # By its receives where a failure is none: a function that is at it still need not be asked each second.
-            often = message.receive_count if isinstance(error, Failed) else 1
-            self._queue.release(message, after=pauses.after(max(tries, often)))
-
-    def _bury(self, texts: Sequence[str]) -> None:
-        for text in texts:
-            try:
-                self._dead().send(text)
-            except TooLarge as e:
-                raise Unavailable(f"the dead letters take no letter of this size: {e}; raise MaximumMessageSize") from e
+            self._queue.release(message, after=pauses.after(often))

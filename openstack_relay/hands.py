@@ -27,6 +27,9 @@ COMMAND = (sys.executable, "-m", "openstack_relay.recognising")
 START_TIMEOUT = 120.0
 #: Seconds for the object in hand at the end, before a process is killed.
 END_TIMEOUT = 30.0
+#: Seconds that an object waits for a process. With these and those above, one that then takes all of its own time is
+#: not held for so long that the relay would be taken for one that hangs.
+LONGEST_WAIT = 150.0
 #: How often somebody who waits for a process looks whether the relay ends.
 LOOK = 0.5
 #: Of an answer: a crowd's clip has a megabyte or two.
@@ -144,7 +147,7 @@ class Hands:
             self._free.put(hand)
 
     def _one(self) -> Hand:
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + min(self._timeout, LONGEST_WAIT)
         while not self._ends.is_set() and time.monotonic() < deadline:
             with suppress(Empty):
                 return self._free.get(timeout=LOOK)

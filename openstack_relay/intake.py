@@ -1,12 +1,13 @@
 """Messages of one queue, taken by threads, so many at most at a time; none while they could not be finished."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from facefleet.errors import Unavailable
+from facefleet.errors import ServiceError
 from facefleet.model import Message
 from facefleet.ports import MAX_BATCH, MAX_WAIT
 from openstack_relay import pauses
@@ -23,8 +24,8 @@ Handle = Callable[[Message], None]
 
 class Intake:
     def __init__(self, queue: Inbox, handle: Handle, *, most: int, lease: float, ask: Callable[[], None]) -> None:
-        """`handle` acks or releases what it is given; `Unavailable` that it raises begins a pause, after which `ask`
-        raises it for as long as there is no use in receiving.
+        """`handle` acks or releases what it is given; an error of ours that it raises begins a pause, after which
+        `ask` raises one for as long as there is no use in receiving.
         """
         self._queue = queue
         self._handle = handle
@@ -43,11 +44,13 @@ class Intake:
                 self.turned_at = time.monotonic()
                 try:
                     self._turn(pool, stop)
-                except Unavailable as e:
+                except ServiceError as e:
                     self._pause(e)
                 except Exception:
                     log.exception("%s is taken from again after an error", self._queue.name)
                     stop.wait(pauses.SHORTEST)
+            # From now on it is what it has in hand that tells whether it hangs.
+            self.turned_at = math.inf
 
     def _turn(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         if not (room := self._made_room()):
@@ -87,7 +90,8 @@ class Intake:
             with self.leases.holding(message):
                 self._handle(message)
             self.pause.is_over()
-        except Unavailable as e:
+        except ServiceError as e:
+            # A queue that is gone, or a spool that is damaged, are no better for the next one either.
             self._pause(e)
         except Exception:
             # It was neither acked nor released, and comes again when its lease ends.
@@ -95,7 +99,7 @@ class Intake:
         finally:
             self._room.release()
 
-    def _pause(self, error: Unavailable) -> None:
+    def _pause(self, error: ServiceError) -> None:
         if self.pause.why is None:
             log.warning("nothing is taken from %s for now: %s", self._queue.name, error)
         self.pause.begin(str(error))

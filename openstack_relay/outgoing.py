@@ -28,12 +28,13 @@ def result_of(text: str, columns: Iterable[str]) -> Kept:
     except GARBAGE:
         body = None
     if not isinstance(body, dict):
-        return _of_line(text)
-    kept = _of_form(body) if "request_id" in body else row_of(wire.load_reply(text), columns)
+        kept = _of_line(text)
+    else:
+        kept = _of_form(body) if "request_id" in body else row_of(wire.load_reply(text), columns)
     try:
         kept.line.encode()
     except UnicodeEncodeError as e:
-        # JSON may hold halves of a character, a file not.
+        # A message may hold halves of a character, a file not.
         raise BadMessage("a result of characters that there are not") from e
     return kept
 

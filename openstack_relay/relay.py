@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from facefleet import supervision
@@ -17,8 +18,11 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two signs of life, and for which one may be told from a dead one by them.
 BEAT, STALE = 2.0, 10.0
-#: From one sign of a loop to the next: AWS may leave a long poll unanswered for as long as its client is patient.
+#: From one sign of a loop to the next, besides a call: AWS may leave a long poll unanswered for as long as its client
+#: is patient.
 LONGEST_TURN = 300.0
+#: So many time-outs may an event take at most: for its other objects, for who is free to do the last one, and for that.
+WAITS = 3
 #: Between two looks for what is to be forgotten.
 FORGET_EVERY = 600.0
 
@@ -28,7 +32,7 @@ class Relay:
         """`intakes`: by what they are called in its status; `timeout`: of one event; `keep`: seconds of the spool."""
         self._spool = spool
         self._intakes = intakes
-        self._longest_hold = timeout + LONGEST_TURN
+        self._longest = WAITS * timeout + LONGEST_TURN
         self._keep = keep
         self._since = time.time()
 
@@ -52,7 +56,9 @@ class Relay:
             done.set()
             for thread in beside:
                 thread.join()
-        self._spool.beats(json.dumps({"ended": True}))
+        with suppress(ServiceError):
+            # Where it cannot be said, silence says it, a moment later.
+            self._spool.beats(json.dumps({"ended": True}))
 
     def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=work, name=name, daemon=True)
@@ -80,7 +86,8 @@ class Relay:
         self._spool.beats(json.dumps(told))
 
     def _gets_on(self, one: Intake, now: float) -> bool:
-        return now - one.turned_at <= LONGEST_TURN and one.leases.longest() <= self._longest_hold
+        # A turn may hold a question to the function, which waits as long as a call does.
+        return max(now - one.turned_at, one.leases.longest()) <= self._longest
 
     def told(self) -> dict[str, dict[str, object]]:
         return {

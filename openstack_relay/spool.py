@@ -55,10 +55,6 @@ class Spool:
     def __init__(self, file: Path, *, clock: Callable[[], float] = time.time) -> None:
         """Opens it, and closes what an earlier process left open; raises `Unavailable` or `Damaged`."""
         self._file, self._clock, self._lock = file, clock, threading.Lock()
-        try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as e:
-            raise Unavailable(f"{file.parent} cannot be made ({e.strerror}): chown it, or set FACEFLEET_DATA") from e
         with self._told():
             self._db = statements.open_file(file, patience=PATIENCE)
         with self._writing() as db:

@@ -3,8 +3,8 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,38 @@ class Spooled:
         return "process" in self.told and now - self.beat <= STALE
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What of a workload went through, for whoever holds it against what was sent.
+
+    `called`: events that a call was answered for, once however often it was tried; None where there are no calls.
+    """
+
+    events: int
+    called: int | None
+
+
 def spooled(file: Path) -> Spooled:
     """Raises `NotFound` where no relay has run, and `Unavailable` where its spool cannot be read."""
+    with _opened(file) as db:
+        return _read(db)
+
+
+def counted(file: Path, since: float) -> Counted:
+    """From that time on; raises as `spooled`."""
+    with _opened(file) as db:
+        (events,) = db.execute(statements.EVENTS_SINCE, (since,)).fetchone()
+        tries, called = db.execute(statements.CALLED_SINCE, (since,)).fetchone()
+    return Counted(events, called if tries else None)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
     if not file.exists():
         raise NotFound(f"no relay has run here: there is no {file}; set FACEFLEET_DATA to where it keeps its spool")
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE)) as db:
-            return _read(db)
+            yield db
     except sqlite3.Error as e:
         raise Unavailable(f"{file} cannot be read ({e}): look as the relay's own user") from e
 

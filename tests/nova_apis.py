@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nova_recorded as recorded
+from nova_project import COMPUTE, Project
 from nova_servers import Faults, Server, Servers, World, links
 
 PASSWORD = "made for tests"  # noqa: S105
@@ -32,6 +33,7 @@ class NovaCloud:
     images: list[dict[str, Any]] = field(default_factory=list)
     flavors: list[dict[str, Any]] = field(default_factory=list)
     networks: list[dict[str, Any]] = field(default_factory=list)
+    project: Project = field(default_factory=Project)
     tokens: dict[str, str] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
@@ -137,6 +139,8 @@ class NovaCloud:
     def _network(self, method: str, rest: str, query: dict[str, str], token: str, body: Any) -> Answer:
         if rest in ("", "v2.0"):
             return recorded.answer("neutron-versions")
+        if rest == "v2.0/security-groups":
+            return 200, self.project.network(self.tokens[token])
         return 200, {"networks": self.networks} if rest == "v2.0/networks" else {}
 
     def _compute(self, method: str, rest: str, query: dict[str, str], token: str, body: Any) -> Answer:
@@ -151,6 +155,9 @@ class NovaCloud:
         if parts == ["servers", "detail"]:
             return self._list(token, query)
         project = self.tokens[token]
+        if parts[0] in COMPUTE:
+            own = [one for one in self.servers.living() if one.project == project]
+            return 200, self.project.compute(parts[0], own, self.faults.quota)
         server = next(
             (
                 one

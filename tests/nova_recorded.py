@@ -24,6 +24,11 @@ def body(name: str) -> Any:
     return answer(name)[1]
 
 
+def recorded_of_site(name: str) -> Any:
+    """The body of one of those that a site was made by."""
+    return copy.deepcopy(_read("site")[name]["body"])
+
+
 def server(name: str) -> dict[str, Any]:
     """The only one of a list."""
     return body(name)["servers"][0]

@@ -18,7 +18,7 @@ from facefleet.cli.deploying import Choices, bring, in_short, told_by, url_of
 from facefleet.cli.loading.options import SECONDS, Number
 from facefleet.cli.plans import counting
 from facefleet.cli.serverless import deploy_function
-from facefleet.errors import ServiceError
+from facefleet.errors import BadSettings, ServiceError
 from facefleet.findings import State
 from facefleet.settings import Settings
 
@@ -77,6 +77,7 @@ def deploy(settings: Settings, /, *, name: str, warm: int | None, serverless: bo
         at = given.pop("at") or ""
         deploy_function(name, replace(choices, url=at), _said(given), show_key=show_key)
         return
+    _refuse_private_cloud(settings)
     account = Account(name)
     env = os.environ | ({} if warm is None else {"FACEFLEET_WARM_LEAST": str(warm)})
     wish = wish_of(name, told_by(account, choices), env, _said(given))
@@ -97,6 +98,15 @@ def _refuse_what_is_not_for_it(given: Mapping[str, Any], *, serverless: bool) ->
     if said := [option for option in foreign if given.get(option) is not None]:
         what = "machines, and not of a function" if serverless else "a function: add --serverless"
         raise click.UsageError(f"--{said[0].replace('_', '-')} is of {what}")
+
+
+def _refuse_private_cloud(settings: Settings) -> None:
+    """Its password would have to be on a machine of EC2, and nothing brings it there."""
+    if "openstack" in settings.clouds:
+        raise BadSettings(
+            "deploy makes a controller on EC2, which cannot sign in to OpenStack: have one on the site "
+            "(docs/openstack.md), or unset FACEFLEET_FLEETS for a deployment with instances of EC2 alone"
+        )
 
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,12 +18,17 @@ from facefleet.findings import Finding, Look, State, ok, unknown, wrong
 from facefleet.settings import Settings
 from facefleet.settingtext import PREFIX
 
+if TYPE_CHECKING:
+    from facefleet.backends.aws.account.checks import Account
+
 log = logging.getLogger(__name__)
 
 COLOURS = {State.OK: "green", State.WRONG: "red", State.UNKNOWN: "yellow"}
 TIERS = ("web", "worker", "controller")
 #: Whoever sets up: all else that is looked at here is what they may do.
 OPERATOR = "operator"
+#: Who launches nothing, and is not to be able to.
+ASK_NO_FLEET = {"web", "worker"}
 
 
 @click.command()
@@ -86,6 +92,8 @@ def _looks(settings: Settings, tiers: tuple[str, ...]) -> Iterable[tuple[str, Lo
     yield "port", partial(here.port, settings)
     if settings.backend == "aws":
         yield from _of_aws(settings, tiers)
+    if "openstack" in settings.clouds and set(tiers) - ASK_NO_FLEET:
+        yield from _of_openstack(settings)
 
 
 def _of_aws(settings: Settings, tiers: tuple[str, ...]) -> Iterable[tuple[str, Look]]:
@@ -102,13 +110,36 @@ def _of_aws(settings: Settings, tiers: tuple[str, ...]) -> Iterable[tuple[str, L
     yield "endpoints", account.endpoints
     yield "resources", account.resources
     yield "message size", account.message_size
+    yield "relay", account.dead_letters
+    if settings.asks_ec2:
+        yield from _of_ec2(settings, account)
+    yield "permissions", partial(account.permissions, tiers)
+
+
+def _of_ec2(settings: Settings, account: "Account") -> Iterable[tuple[str, Look]]:
     if settings.auto_scaling_group:
         # What is launched, and by which template, the group says.
         yield "Auto Scaling group", account.group
     else:
         yield "launch template", account.launch_template
     yield "vCPU quota", account.quotas_of_instances
-    yield "permissions", partial(account.permissions, tiers)
+
+
+def _of_openstack(settings: Settings) -> Iterable[tuple[str, Look]]:
+    from facefleet.backends.openstack.user_data import user_data
+
+    # First, since it asks nobody.
+    yield "user data", partial(user_data, settings, os.environ)
+    # Here, as above.
+    from facefleet.backends.openstack.checks import ABOUT, open_cloud
+
+    try:
+        cloud = open_cloud(settings)
+    except BadSettings as e:
+        why = wrong(ABOUT, str(e))
+        yield ABOUT, lambda: [why]
+        return
+    yield from cloud.looks()
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

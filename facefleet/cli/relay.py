@@ -12,9 +12,11 @@ import click
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from facefleet.backends.aws.relay import RelayAccount, connect
-from facefleet.cli.relay_letters import LEASE, Moved, letters_in, sent_again
+from facefleet.cli.plain import plain
+from facefleet.cli.relay_letters import LEASE, MOST_LISTED, Moved, letters_in, sent_again
 from facefleet.model import Depth
 from facefleet.settings import Settings
 from openstack_relay import status as told_of
@@ -118,13 +120,14 @@ def _say(told: Mapping[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     for name, words in told_of.lines(told):
-        click.echo(f"{name:<13}{words}")
+        click.echo(plain(f"{name:<13}{words}"))
 
 
 def _table(told: Mapping[str, Any]) -> Table:
     grid = Table.grid(padding=(0, 2))
     for name, words in told_of.lines(told):
-        grid.add_row(name, words)
+        # Words in brackets, as an error has, are none of rich's.
+        grid.add_row(name, Text(plain(words)))
     return grid
 
 
@@ -142,20 +145,26 @@ def retry(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
       facefleet relay retry --dry-run
       facefleet relay retry
     """
-    account, moved = connect(settings), 0
+    account = connect(settings)
     ends = [where for name, where in queues_of(settings).items() if not name.endswith(" dead")]
-    for end in ends:
-        dead, queue = account.queue(dead_letters_of(end), lease=LEASE), account.queue(end)
-        found = letters_in(dead) if dry_run else sent_again(dead, queue)
-        for letter in found:
-            moved += 1
-            _tell(letter, as_json=as_json)
+    counts = [_retried(account, end, dry_run=dry_run, as_json=as_json) for end in ends]
     if not as_json:
-        click.echo(f"{moved} dead letters" + (" lie there" if dry_run else " were sent again"))
+        more = " and more" if dry_run and MOST_LISTED in counts else ""
+        click.echo(f"{sum(counts)} dead letters{more}" + (" lie there" if dry_run else " were sent again"))
+
+
+def _retried(account: RelayAccount, end: str, *, dry_run: bool, as_json: bool) -> int:
+    """How many letters of this queue were told, and, unless it is a dry run, sent again."""
+    dead, queue = account.queue(dead_letters_of(end), lease=LEASE), account.queue(end)
+    count = 0
+    for letter in letters_in(dead) if dry_run else sent_again(dead, queue):
+        count += 1
+        _tell(letter, as_json=as_json)
+    return count
 
 
 def _tell(letter: Moved, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"queue": letter.queue, "what": letter.what, "why": letter.why}))
     else:
-        click.echo(f"{letter.queue}: {letter.what}: {letter.why}")
+        click.echo(plain(f"{letter.queue}: {letter.what}: {letter.why}"))

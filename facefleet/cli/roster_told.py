@@ -9,6 +9,7 @@ from rich.text import Text
 from facefleet.classroom.encodings import Named
 from facefleet.classroom.plan import Change, Plan, newcomers_about
 from facefleet.classroom.roster import as_text
+from facefleet.cli.plain import plain
 from facefleet.encodings import enrolled, photo_of
 from facefleet.errors import BadImage
 from facefleet.model import Person
@@ -108,6 +109,4 @@ def _show(lines: Sequence[str], style: str, console: Console) -> None:
 
 
 def _say(line: str, console: Console, style: str = "") -> None:
-    # A value must not move the cursor, nor begin a line that looks like ours.
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    console.print(Text(line, style=style), soft_wrap=True, highlight=False)
+    console.print(Text(plain(line), style=style), soft_wrap=True, highlight=False)

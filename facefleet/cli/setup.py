@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from facefleet.backends.aws.account.resources import IDLE, Step, Verb, apply, instances_left, plan, removal
 from facefleet.backends.aws.clients import Clients, connect_clients
+from facefleet.backends.openstack import servers_left
 from facefleet.errors import BadSettings, ServiceError
 from facefleet.settings import Settings
 
@@ -74,16 +75,25 @@ def _check_usage(*, teardown: bool, adopt: bool, people: bool, as_json: bool, as
 
 
 def _tell_of_instances(clients: Clients, settings: Settings) -> None:
+    if settings.asks_ec2:
+        command = "aws ec2 terminate-instances --instance-ids"
+        _tell_of(
+            lambda: instances_left(clients, settings), "instances of the fleet are left, and are paid for", command
+        )
+    if "openstack" in settings.clouds:
+        words = "servers of the fleet are left on OpenStack"
+        _tell_of(lambda: servers_left(settings), words, "openstack server delete")
+
+
+def _tell_of(look: Callable[[], Sequence[str]], words: str, command: str) -> None:
     try:
-        ids = instances_left(clients, settings)
+        ids = look()
     except ServiceError as e:
         click.echo(f"whether instances are left cannot be told: {e}", err=True)
         return
     if ids:
         click.echo(
-            f"instances of the fleet are left, and are paid for: {', '.join(ids)}. First stop the controller, then end "
-            f"them: aws ec2 terminate-instances --instance-ids {' '.join(ids)}",
-            err=True,
+            f"{words}: {', '.join(ids)}. First stop the controller, then end them: {command} {' '.join(ids)}", err=True
         )
 
 

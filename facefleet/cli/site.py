@@ -35,8 +35,8 @@ def site() -> None:
 
     \b
     Examples:
-      facefleet site up --key ~/.ssh/id_ed25519.pub --ssh-from 198.51.100.0/24 --dry-run
-      facefleet site up --relay
+      facefleet site up --key ~/.ssh/id_ed25519.pub --ssh-from 198.51.100.0/24 --relay --dry-run
+      facefleet site up --key ~/.ssh/id_ed25519.pub --ssh-from 198.51.100.0/24 --relay
       facefleet site status
       facefleet site down
     """
@@ -54,7 +54,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object,
 @click.option("--subnet", help="Addresses within.  [default: 10.77.0.0/24]")
 @click.option("--key", type=FILE, help="Your public key, as ~/.ssh/id_ed25519.pub.")
 @click.option("--ssh-from", help="Who may come in by SSH, as 198.51.100.0/24.  [default: nobody]")
-@click.option("--relay", is_flag=True, help="A server for the relay, too, with a floating IP.")
+@click.option("--relay", is_flag=True, help="A server for the relay, too, with a floating IP; needs a key.")
 @DRY_RUN
 @AS_JSON
 @click.pass_obj
@@ -199,8 +199,13 @@ def _tell(steps: Sequence[Step], parts: Sequence[Part], *, dry_run: bool, as_jso
     elif dry_run:
         click.echo(f"{len(todo)} to do; nothing was done")
     else:
-        addresses = [part.name for part in parts if part.kind == "address"]
-        click.echo(f"{len(todo)} done" + "".join(f"; the relay's server: ssh debian@{one}" for one in addresses))
+        click.echo(f"{len(todo)} done" + "".join(f"; {words}" for words in _ways_in(parts)))
+
+
+def _ways_in(parts: Sequence[Part]) -> list[str]:
+    """To the relay's server, and for whom they are open."""
+    addresses = [f"the relay's server: ssh debian@{part.name}" for part in parts if part.kind == "address"]
+    return [*addresses, *(part.about for part in parts if part.kind == "group" and addresses)]
 
 
 def _ended(steps: Sequence[Step], left: Sequence[Part], *, dry_run: bool) -> str:

@@ -18,6 +18,7 @@ from facefleet.classroom.verify import Report, Verdict, join
 from facefleet.cli.loading import outputs
 from facefleet.cli.loading.options import Number
 from facefleet.cli.loading.outputs import Log
+from facefleet.cli.plain import plain
 from facefleet.settings import Settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -108,14 +109,14 @@ def as_object(report: Report) -> dict[str, object]:
 
 def _show(report: Report, console: Console) -> None:
     for name, words in in_words(report):
-        console.print(f"{name:<11}{escape(words)}", highlight=False, soft_wrap=True)
+        console.print(f"{name:<11}{escape(plain(words))}", highlight=False, soft_wrap=True)
     lines = [one for verdict in STYLES for one in report.of(verdict)]
     if not lines:
         return
     table = Table("file", "", "answered", "expected", box=SIMPLE_HEAD)
     for one in lines[:MOST_LINES]:
         verdict = Text(one.verdict.value, style=STYLES[one.verdict])
-        table.add_row(Text(one.key), verdict, Text(one.given or "–"), Text(one.expected))
+        table.add_row(Text(plain(one.key)), verdict, Text(plain(one.given or "–")), Text(one.expected))
     console.print(table)
     if lines[MOST_LINES:]:
         console.print(f"and {len(lines) - MOST_LINES} more: --json tells them", highlight=False)

@@ -84,8 +84,9 @@ on_queue("receive_message", "foreign", "sqs receive from somebody else's queue")
 
 VERSION = {"VersionId": "none"}
 on_object("put_object", "in/a.jpg", "web", "worker", "controller")
-on_object("get_object", "in/a.jpg", "worker")
+on_object("get_object", "in/a.jpg")
 on_object("get_object", "in/claims/1", "worker")
+on_object("get_object", "in/uploads/1/a.jpg", "worker")
 on_object("delete_object", "in/a.jpg", "web", "worker", "controller", "operator", **VERSION)
 on_object("put_object", "out/a", "web", "worker")
 on_object("get_object", "out/a", "web", "worker")

@@ -49,7 +49,7 @@ def guarded(iam: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     ensure(clients, place.settings)
     apply(relay.plan(clients, place.settings))
     assert {step.verb for step in relay.plan(clients, place.settings)} == {Verb.FINE}
-    keys = {way: user(place.client("root", "iam"), way, place.settings) for way in WAYS}
+    keys = {who: user(place.client("root", "iam"), who, place.settings) for who in (*WAYS, "worker-relay")}
     return replace(place, keys={**place.keys, **keys})
 
 
@@ -199,9 +199,10 @@ def test_by_a_fleet_its_rights_are_enough_and_so_are_a_worker_s(
         assert way(event(guarded, "gone.jpg")).fate is Fate.GONE
         with way.running(), pytest.raises(Exception, match="comes again"):
             way(event(guarded, "a.jpg"))
-    # What a worker is sent then it may read.
-    found = is_allowed(guarded, "worker", "s3", "get_object", {"Bucket": settings.input_bucket, "Key": "a.jpg"})
-    assert found
+    # What a worker is sent then it may read, and no other worker may.
+    came = {"Bucket": settings.input_bucket, "Key": "a.jpg"}
+    found = [is_allowed(guarded, worker, "s3", "get_object", came) for worker in ("worker-relay", "worker")]
+    assert found == [True, False]
     takes_and_gives_up(guarded)
 
 

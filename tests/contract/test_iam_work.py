@@ -165,3 +165,12 @@ def test_a_check_up_finds_each_tier_allowed_what_it_needs_and_another_tier_not(
     denied = [probe for probe in asked if is_denial(outcome(probe))]
     assert [probe.what for probe in denied if probe.tier == tier] == []
     assert {probe.tier for probe in denied} == {"web", "worker", "controller"} - {tier}
+
+
+def test_a_check_up_names_the_right_that_workers_need_for_a_relay(
+    as_tier: Callable[[str], Backend], guarded: Place
+) -> None:
+    as_tier("worker")
+    asked = probes(connect_clients(), replace(guarded.settings, relay_by="fleet"))
+    denied = [one.what for one in asked if one.tier == "worker" and is_denial(outcome(one))]
+    assert denied == ["read what came for a relay (worker-relay.json)"]

@@ -225,6 +225,26 @@ def test_dead_letters_are_sent_again_to_the_queue_that_they_came_by(queues: dict
     assert facefleet("retry") == (0, "0 dead letters were sent again\n")
 
 
+def test_of_many_dead_letters_the_first_are_shown(
+    queues: dict[str, RelayQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("relay", "relay_letters"):
+        monkeypatch.setattr(f"facefleet.cli.{module}.MOST_LISTED", 2)
+    for number in range(3):
+        queues["input-dead"].send(letter_of(f"test_{number}.mp4"))
+    assert facefleet("retry", "--dry-run")[1].endswith("\n2 dead letters and more lie there\n")
+
+
+def test_what_others_wrote_does_nothing_to_the_terminal(queues: dict[str, RelayQueue]) -> None:
+    """Who may upload names objects."""
+    queues["input-dead"].send(letter_of("a\x1b[31mb.mp4"))
+    queues["output-dead"].send(letters.of_message("half\na line", BadMessage("what\x1b[2J?")))
+    done = CliRunner().invoke(main, ["relay", "retry", "--dry-run"], color=True)
+    assert "\x1b" not in done.output and len(done.output.splitlines()) == 3
+    code, told = facefleet("retry", "--json")
+    assert code == 0 and json.loads(told.splitlines()[0])["what"] == "clips/a\x1b[31mb.mp4"
+
+
 def test_the_status_tells_of_spool_and_queues(settings: Settings, queues: dict[str, RelayQueue]) -> None:
     queues["output-dead"].send("x")
     code, told = facefleet("status")

@@ -7,6 +7,7 @@ until nobody holds it any more, for as long as it gives a guest to shut down.
 import time
 from pathlib import Path
 
+from nova.compute import power_state
 from nova.virt import fake
 
 #: A file for each server behind which something runs; whoever keeps that running writes it, and removes it.
@@ -18,4 +19,13 @@ class Driver(fake.FakeDriver):
         deadline = time.monotonic() + timeout
         while (HELD / instance.uuid).exists() and time.monotonic() < deadline:
             time.sleep(0.1)
+        self._remember(instance, power_state.RUNNING)
         super().power_off(instance, timeout, retry_interval)
+
+    def power_on(self, context, instance, *about, **more):
+        self._remember(instance, power_state.SHUTDOWN)
+        super().power_on(context, instance, *about, **more)
+
+    def _remember(self, instance, state):
+        """The FakeDriver forgets all with its process; a hypervisor finds its guests on its disk again."""
+        self.instances.setdefault(instance.uuid, fake.FakeInstance(instance.name, state, instance.uuid))

@@ -151,8 +151,8 @@ END
 [mariadbd]
 bind-address = $HERE
 max_connections = 400
-# What is lost with the machine is meant to be lost.
-innodb_flush_log_at_trx_commit = 0
+# What is lost with this computer is meant to be lost; what was answered before the machine crashed is not.
+innodb_flush_log_at_trx_commit = 2
 innodb_log_file_size = 8M
 END
   cat > /etc/systemd/system/nova-compute.service <<END

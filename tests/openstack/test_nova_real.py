@@ -12,6 +12,7 @@ from openstack.connection import Connection
 from services import until
 
 from bench.openstack_plane import Plane
+from facefleet.backends.openstack.connection import CALL_TIMEOUT
 from facefleet.backends.openstack.fleet import NovaFleet
 from facefleet.errors import NoCapacity, Unavailable
 from facefleet.model import InstanceState, Start
@@ -158,9 +159,13 @@ def test_one_that_is_up_is_never_deleted_but_stopped_first(make: Make, demo: Con
     until(lambda: states(fleet) == {})
 
 
-def test_a_cloud_that_hangs_is_given_up_in_time(make: Make, real: Plane) -> None:
+@pytest.mark.parametrize("how", ["off", "hung"])
+def test_a_cloud_that_is_off_or_hangs_is_given_up_in_time(make: Make, real: Plane, how: str) -> None:
     fleet = make()
     (id,) = running(fleet)
-    with real.off(), pytest.raises(Unavailable):
-        fleet.instances()
+    with getattr(real, how)():
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            fleet.instances()
+        assert time.monotonic() - begun < 2 * CALL_TIMEOUT
     until(lambda: states(fleet) == {id: RUNNING})

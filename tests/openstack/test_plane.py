@@ -113,6 +113,19 @@ def test_one_that_hangs_takes_calls_and_answers_none(real: Plane, demo: Connecti
     wait(demo, id)
 
 
+def test_one_that_crashed_comes_back_with_its_servers(real: Plane, demo: Connection) -> None:
+    id = launch(demo)
+    wait(demo, id)
+    with real.crashed(), real.connect("demo") as other, pytest.raises(ConnectFailure):
+        other.compute.get_server(id)
+    wait(demo, id)
+    again = launch(demo)
+    wait(demo, again)
+    for one in (id, again):
+        demo.compute.stop_server(one)
+        wait(demo, one, "SHUTOFF")
+
+
 def test_a_process_behind_a_server_ends_before_the_server_is_off(real: Plane, demo: Connection, tmp_path: Path) -> None:
     told = tmp_path / "told"
     processes = Processes(["sh", "-c", f"cd {tmp_path}; {WORKER}"], {})

@@ -147,9 +147,9 @@ def test_a_quota_that_is_used_up_is_told_and_it_goes_on_later(site: SITE, real: 
     assert [part["kind"] for part in told(site)] == ["router", "subnet", "network", "group"]
 
 
-def test_a_server_that_finds_no_host_is_told_and_replaced(site: SITE, real: Plane) -> None:
+def test_a_server_that_finds_no_host_is_told_and_replaced(site: SITE, real: Plane, key: Path) -> None:
     with real.no_room():
-        assert "No valid host was found: take another flavor" in site("up", "--relay", code=1).output
+        assert "No valid host was found: take another flavor" in site("up", "--key", key, "--relay", code=1).output
     site("up", "--relay")
     assert [part["about"] for part in told(site) if part["kind"] == "server"] == ["ACTIVE"]
 

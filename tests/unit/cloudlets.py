@@ -1,6 +1,7 @@
 """A cloud that does as a test says, and notes what it was asked for."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 from facefleet.model import Instance, InstanceState
@@ -11,7 +12,10 @@ RUNNING = InstanceState.RUNNING
 
 @dataclass
 class Place:
-    """A cloud. `error`: raised by every call; `refuses`: by these alone; `hangs`: nothing returns until it is set."""
+    """A cloud. `error`: raised by every call; `refuses`: by these alone; `hangs`: nothing returns until it is set.
+
+    `takes`: seconds of each call.
+    """
 
     ids: list[str]
     offers: tuple[str, ...] = ("small",)
@@ -22,6 +26,7 @@ class Place:
     error: Exception | None = None
     refuses: dict[str, Exception] = field(default_factory=dict)
     hangs: threading.Event | None = None
+    takes: float = 0.0
     asked: list[tuple[str, object]] = field(default_factory=list)
     together: list[int] = field(default_factory=list)
     _inside: int = 0
@@ -53,6 +58,7 @@ class Place:
         self.together.append(self._inside)
         if self.hangs is not None:
             self.hangs.wait(30.0)
+        time.sleep(self.takes)
         self._inside -= 1
         if (error := self.refuses.get(verb, self.error)) is not None:
             raise error

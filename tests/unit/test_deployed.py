@@ -171,15 +171,21 @@ def test_what_a_filter_counts_is_what_processes_log() -> None:
     assert counted_by(filters["FleetAtMostCounted"], told) and counted_by(filters["HourlyBudgetCounted"], told)
 
 
+def is_as_its_file_says(policy: dict[str, Any]) -> bool:
+    source = json.loads((FOLDER / "policies" / f"{policy['PolicyName']}.json").read_text())
+    sent = [one["Sid"] for one in policy["PolicyDocument"]["Statement"]]
+    return sent == [one["Sid"] for one in source["Statement"]]
+
+
 def test_a_role_has_its_tiers_policy_and_no_more_than_a_role_may() -> None:
     for name, role in of_type(FLEET, "AWS::IAM::Role").items():
-        (policy,) = role["Policies"]
+        policy, *more = role["Policies"]
         tier = name.removesuffix("Role").lower()
-        source = json.loads((FOLDER / "policies" / f"{tier}.json").read_text())
-        assert policy["PolicyName"] == tier
-        sent = [one["Sid"] for one in policy["PolicyDocument"]["Statement"]]
-        assert sent == [one["Sid"] for one in source["Statement"]]
-        assert len(json.dumps(policy, separators=(",", ":"))) <= MOST_OF_A_ROLE
+        assert policy["PolicyName"] == tier and is_as_its_file_says(policy)
+        # Only workers that a relay has recognise read all that came.
+        assert [one["Fn::If"][0] for one in more] == (["RelayByFleet"] if tier == "worker" else [])
+        assert all(is_as_its_file_says(one["Fn::If"][1]) for one in more)
+        assert len(json.dumps(role["Policies"], separators=(",", ":"))) <= MOST_OF_A_ROLE
         assert "ManagedPolicyArns" not in role
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -184,6 +185,27 @@ def test_no_cloud_is_asked_for_more_launches_at_the_same_time_than_it_bears(site
     for thread in threads:
         thread.join(10.0)
     assert len(site.own.asked) == 5 and max(site.own.together) <= site.own.at_once
+
+
+def test_who_is_kept_waiting_for_long_by_others_launches_is_to_ask_again() -> None:
+    """A group takes one after the other: a dozen of them would hold up a tick for longer than a lease lasts."""
+    slow = Place(["i"], at_once=1, takes=0.8)
+    fleets = Fleets(
+        {"openstack": lambda: Place([]), "ec2": lambda: slow}, {"openstack": 1, "ec2": 9}, long_patience=2.0
+    )
+
+    def answer(token: str) -> str:
+        try:
+            return fleets.launch(token, "ec2:small")
+        except Throttled:
+            return "again"
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(answer, "abcdefgh"))
+    assert time.monotonic() - begun < 8 * slow.takes
+    assert answers.count("again") == 8 - len(slow.asked) and 1 <= len(slow.asked) <= 3
+    assert fleets.launch("i", "ec2:small"), "and it is not said to be away"
 
 
 def test_one_cloud_alone_tells_what_it_tells_and_is_asked_each_time() -> None:

@@ -381,12 +381,25 @@ def test_a_cloud_that_is_not_well_is_unavailable_and_asked_once(
     assert len(cloud.calls) == 1
 
 
-def test_a_page_where_servers_were_due_is_no_empty_fleet(cloud: NovaCloud, fleet: NovaFleet) -> None:
+ODD = '{"servers": [{"id": "a", "metadata": {"facefleet:fleet": "app-tier-instance"}, "created": "now"}]}'
+
+
+@pytest.mark.parametrize("page", ["<html>sign in</html>", "{}", "[]", '{"servers": null}', '{"servers": [5]}', ODD])
+def test_a_page_where_servers_were_due_is_no_empty_fleet(cloud: NovaCloud, fleet: NovaFleet, page: str) -> None:
     launch(fleet)
-    for page in ("<html>sign in</html>", "{}", "[]"):
+    cloud.faults.page = page
+    with pytest.raises(Unavailable):
+        fleet.instances()
+
+
+@pytest.mark.parametrize("page", ["<html>sign in</html>", "{}", "[]", '{"server": null}', '{"server": {}}'])
+def test_a_page_where_a_new_server_was_due_is_nobodys_id(cloud: NovaCloud, page: str) -> None:
+    with Connection(**cloud.cloud()) as connection:
+        assert list(connection.compute.servers()) == []
         cloud.faults.page = page
-        with pytest.raises(Unavailable):
-            fleet.instances()
+        with pytest.raises(Unavailable) as refusal:
+            nova.Nova(connection).create("launching", name="a", image_id="b", flavor_id="c", networks="none")
+    assert not isinstance(refusal.value, NoCapacity), "it may have been made"
 
 
 def test_a_cloud_that_answers_nothing_is_given_up_in_time_and_taken_up_again(cloud: NovaCloud, make: Make) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from bench.local import free_port
 from facefleet.cli.__main__ import main
 from tests.unit.private_cloud import Cloud, private_cloud
 
@@ -193,16 +194,24 @@ def test_a_cloud_that_goes_on_breaking_off_is_told(site: SITE, cloud: Cloud, mon
 
 def test_a_server_that_comes_to_nothing_is_replaced(site: SITE, cloud: Cloud, key: Path) -> None:
     cloud.fails = True
-    said = site("up", "--relay", code=1).output
+    said = site("up", "--key", key, "--relay", code=1).output
     assert "No valid host was found: take another flavor or zone" in said
     cloud.fails = False
     assert "change" in site("up", "--relay").output
     assert [one["status"] for one in cloud.of_kind("servers")] == ["ACTIVE"]
 
 
-def test_beside_one_that_came_to_nothing_the_relay_stays_with_its_disk(site: SITE, cloud: Cloud) -> None:
+def test_a_relay_that_nobody_could_come_into_is_not_made(site: SITE, cloud: Cloud, key: Path) -> None:
+    assert "--key" in site("up", "--relay", code=78).output
+    assert cloud.asked == []
+    site("up", "--key", key)
+    assert "SSH from nobody" in site("up", "--relay").output
+    assert "SSH from 198.51.100.0/24" in site("up", "--ssh-from", "198.51.100.0/24").output
+
+
+def test_beside_one_that_came_to_nothing_the_relay_stays_with_its_disk(site: SITE, cloud: Cloud, key: Path) -> None:
     """Two are made where two people say `up`; Nova lists the newest first."""
-    site("up", "--relay")
+    site("up", "--key", key, "--relay")
     (relay,) = cloud.of_kind("servers")
     cloud.things["servers"] = {"broken": relay | {"id": "broken", "status": "ERROR"}, relay["id"]: relay}
     site("up", "--relay")
@@ -219,17 +228,25 @@ def test_down_takes_the_subnet_from_whatever_kind_of_router_neutron_made(site: S
     assert cloud.there() == {}
 
 
+@pytest.mark.parametrize("words", [["up"], ["up", "--relay"], ["status"], ["down"]])
+def test_where_keystone_does_not_answer_that_is_said(
+    site: SITE, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_AUTH_URL", f"http://127.0.0.1:{free_port()}/v3")
+    assert "OpenStack does not answer" in site(*words, code=1).output
+
+
 def test_a_file_that_is_no_text_is_no_key(site: SITE, cloud: Cloud, key: Path) -> None:
     key.write_bytes(b"\x7fELF\xff\xfe\x00")
     assert "no public key" in site("up", "--key", key, code=78).output
     assert cloud.asked == []
 
 
-def test_without_a_network_outside_it_says_what_to_do(site: SITE, cloud: Cloud) -> None:
+def test_without_a_network_outside_it_says_what_to_do(site: SITE, cloud: Cloud, key: Path) -> None:
     cloud.things["networks"].clear()
     assert "--public none" in site("up", code=78).output
-    site("up", "--public", "none", "--relay")
-    assert cloud.there().keys() == WHOLE.keys() - {"floatingips", "os-keypairs"}
+    site("up", "--public", "none", "--key", key, "--relay")
+    assert cloud.there().keys() == WHOLE.keys() - {"floatingips"}
     assert [one["external_gateway_info"] for one in cloud.of_kind("routers")] == [None]
 
 

@@ -80,7 +80,8 @@ def operations(service: str) -> frozenset[str]:
 
 def test_there_is_one_for_each_tier_and_each_way_of_a_relay_and_four_for_whoever_runs_them() -> None:
     tiers, people = ["controller", "function", "web", "worker"], ["data", "deployer", "operator", "serverless"]
-    assert {path.stem for path in POLICIES} == {*tiers, *people, "relay", "relay-fleet", "relay-itself"}
+    relays = ["relay", "relay-fleet", "relay-itself", "worker-relay"]
+    assert {path.stem for path in POLICIES} == {*tiers, *people, *relays}
 
 
 def test_nothing_stays_to_be_filled_in_and_it_fits(text: str) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from facefleet.arrivals import Arrival, arrivals
 from facefleet.errors import NotFound
-from openstack_relay.counted import Counted, counted
 from openstack_relay.doing import Fate
 from openstack_relay.incoming import Event
 from openstack_relay.spool import FILE, Spool
+from openstack_relay.status import Counted, counted
 
 STEMS = ("test_0", "test_1")
 

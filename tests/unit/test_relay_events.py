@@ -12,7 +12,7 @@ from relays import Box, Doing, box, one_of, raising, told_of
 from woken import TEST_EVENT
 
 from facefleet import arrivals
-from facefleet.errors import BadMessage, NotFound, ServiceError, Unavailable
+from facefleet.errors import BadMessage, NotFound, ServiceError, TooLarge, Unavailable
 from openstack_relay import letters
 from openstack_relay.doing import Failed, Fate, Outcome
 from openstack_relay.events import INTERRUPTIONS, Events
@@ -118,6 +118,21 @@ def test_what_failed_rests_a_moment_before_it_comes_again(here: Here) -> None:
     assert here.queue.receive() == [] and not here.is_empty
 
 
+def test_how_long_it_rests_is_a_matter_of_its_failures_and_not_of_outages(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("openstack_relay.pauses.after", lambda failures: asked.append(failures) or 0.0)
+    here.queue.send(told_of("test_0.mp4"))
+    here.way.then = raising(*(Unavailable("away") for _ in range(5)), Failed("now"), Failed("now"))
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            here.take()
+    here.take()
+    here.take()
+    assert asked == [1, 1, 1, 1, 1, 1, 2]
+
+
 def test_while_a_call_without_an_answer_may_go_on_that_the_function_refuses_is_no_failure(here: Here) -> None:
     """It was killed in the middle, and its function says of each other call that it is at it."""
     now = [time.time()]
@@ -170,16 +185,27 @@ def test_a_ways_own_letters_are_sent_before_the_ack(here: Here) -> None:
     assert here.is_empty and here.seen.events == {State.FAILED: 1}
 
 
-def test_without_a_queue_for_dead_letters_nothing_is_acked(here: Here) -> None:
+@pytest.mark.parametrize("error", [Unavailable("make it"), NotFound("make it"), TooLarge("make it")])
+def test_without_a_queue_for_dead_letters_poison_waits_and_says_why_and_the_rest_goes_on(
+    here: Here, error: ServiceError, caplog: pytest.LogCaptureFixture
+) -> None:
     def missing() -> Box:
-        raise Unavailable("no such queue: make it")
+        raise error
 
-    events = Events(here.queue, missing, here.spool, Doing(raising(BadMessage("x"))), tries=TRIES, timeout=TIMEOUT)
+    way = Doing(raising(BadMessage("x")))
+    events = Events(here.queue, missing, here.spool, way, tries=TRIES, timeout=TIMEOUT)
+    for text in ("poison", told_of("test_0.mp4"), told_of("test_1.mp4")):
+        here.queue.send(text)
+        events(one_of(here.queue))
+    assert here.queue.depth().backlog == 2 and caplog.text.count("make it") == 2
+    # Once it is there, all that waited is told of, once.
+    here.queue.purge()
+    way.then = raising(BadMessage("x"))
     for text in ("poison", told_of("test_0.mp4")):
         here.queue.send(text)
-        with pytest.raises(Unavailable, match="make it"):
-            events(one_of(here.queue))
-    assert here.queue.depth().backlog == 2
+        Events(here.queue, lambda: here.dead, here.spool, way, tries=TRIES, timeout=TIMEOUT)(one_of(here.queue))
+    assert here.is_empty and len(here.letters()) == 2
+    assert here.seen.aside == {"bad_message": 1} and here.seen.events == {State.DONE: 1, State.FAILED: 1}
 
 
 def test_what_ends_the_process_again_and_again_is_given_up(here: Here, tmp_path: Path) -> None:

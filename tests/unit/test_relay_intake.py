@@ -1,5 +1,6 @@
 """How a relay takes messages: so many at a time, none that could not be finished, and those in hand to their end."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,16 @@ import pytest
 from relays import Box, box
 
 from bench.local import awaited
-from facefleet.errors import Unavailable
+from facefleet.errors import NotFound, ServiceError, Unavailable
 from facefleet.model import Message
 from openstack_relay import pauses
 from openstack_relay.intake import Intake
 from openstack_relay.leases import Leases
 from openstack_relay.pauses import LONGEST, SHORTEST, SHORTEST_PART, Pause
+from openstack_relay.spool import Damaged
+
+#: Seconds of a pause that follows some others, as short as they are here.
+LONG = 0.2
 
 
 @pytest.fixture
@@ -148,6 +153,48 @@ def test_a_fault_of_ours_stops_nobody(queue: Box, caplog: pytest.LogCaptureFixtu
         awaited(lambda: queue.depth().backlog == 1, "the good ones")
     assert queue.depth().in_flight == 1
     assert "left to come again" in caplog.text
+
+
+@pytest.mark.parametrize("error", [NotFound("the queue is gone"), Damaged("the spool is")])
+def test_what_the_next_one_would_meet_as_well_has_nothing_received(queue: Box, error: ServiceError) -> None:
+    taken, errors = [], [error]
+
+    def handle(message: Message) -> None:
+        taken.append(message.body)
+        queue.ack(message)
+        if errors:
+            raise errors[0]
+
+    def ask() -> None:
+        if errors:
+            raise errors[0]
+
+    for n in range(5):
+        queue.send(str(n))
+    intake = intake_of(queue, handle, most=1, ask=ask)
+    with running(intake):
+        awaited(lambda: intake.pause.why == str(error), "it says why")
+        awaited(lambda: intake.pause.left() > LONG, "it goes on asking, later and later")
+        assert taken == ["0"]
+        errors.clear()
+        awaited(lambda: len(taken) == 5, "all")
+
+
+def test_a_loop_that_is_to_end_is_no_loop_that_hangs_however_long_the_last_message_takes(queue: Box) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def handle(message: Message) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    queue.send("it")
+    intake = intake_of(queue, handle)
+    with running(intake) as stop:
+        assert begun.wait(30)
+        stop.set()
+        awaited(lambda: intake.turned_at == math.inf, "it waits for what is in hand alone")
+        assert len(intake.leases) == 1
+        go_on.set()
 
 
 def test_the_leases_of_what_is_at_work_are_kept_together(queue: Box) -> None:

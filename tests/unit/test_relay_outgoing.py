@@ -48,6 +48,7 @@ def test_a_job_that_failed_is_no_result_and_says_why() -> None:
         "",
         "mr_bean",
         "mr_bean,",
+        "mr_\ud800,test_0",
         "a,b\nc,d",
         '"a,b',
         "{}",

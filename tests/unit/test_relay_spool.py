@@ -13,6 +13,7 @@ from relays import told_of
 
 from facefleet.errors import Unavailable
 from openstack_relay import statements
+from openstack_relay.__main__ import alone_on
 from openstack_relay.doing import Fate
 from openstack_relay.incoming import Event, read
 from openstack_relay.spool import AT_ONCE, Damaged, Known, Spool
@@ -42,6 +43,7 @@ for n in range(10_000):
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
     return tmp_path / "data" / "relay.db"
 
 
@@ -150,7 +152,6 @@ def test_what_is_old_is_forgotten_and_what_changed_since_stays(file: Path) -> No
 
 
 def test_a_file_that_is_no_spool_is_named(file: Path) -> None:
-    file.parent.mkdir()
     file.write_bytes(b"no database" * 1000)
     with pytest.raises(Damaged, match="move it away"):
         Spool(file)
@@ -165,10 +166,11 @@ def test_a_spool_of_another_version_is_not_guessed_at(file: Path) -> None:
         Spool(file)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file")
-    with pytest.raises(Unavailable, match="FACEFLEET_DATA"):
-        Spool(tmp_path / "data" / "relay" / "relay.db")
+@pytest.mark.parametrize("folder", ["file", "file/relay"])
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(Unavailable, match="FACEFLEET_DATA"), alone_on(tmp_path / folder):
+        pass
 
 
 def test_a_result_that_is_brought_twice_is_one_file(spool: Spool, file: Path) -> None:

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -14,7 +16,7 @@ from bench.local import awaited
 from bench.server_metadata import answer
 from bench.server_processes import Processes
 from bench.server_states import Server, Wish
-from bench.servers import Watcher
+from bench.servers import Watcher, watched
 
 RECORDED = Path(__file__).parent.parent / "openstack" / "recorded"
 #: Ends when it is asked to, and says so.
@@ -142,6 +144,19 @@ def test_all_ends_with_the_watcher(tmp_path: Path) -> None:
         watcher.step()
         pid = awaited(lambda: processes.pid("a"), "it runs")
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_all_ends_where_to_look_fails_as_nobody_thought_of(tmp_path: Path) -> None:
+    one = SimpleNamespace(**{field.name: "" for field in fields(Server)}, task_state=None, metadata={}, project_id="")
+    one.id, one.status, one.image, one.flavor, one.key_name = "a", "ACTIVE", None, None, ""
+    found = [one]
+    cloud = SimpleNamespace(compute=SimpleNamespace(servers=lambda **_: list(found), stop_server=None))
+    processes = Processes(["sh", "-c", f"cd {tmp_path}; {WORKER}"], {})
+    with watched(cloud, processes, every=0.02):
+        pid = awaited(lambda: processes.pid("a"), "it runs")
+        found.append(SimpleNamespace())
+        awaited(lambda: not Path(f"/proc/{pid}").exists(), "it is killed")
 
 
 #: What the real one told of is not all that ours does.

@@ -1,5 +1,6 @@
 """One writes: the ledger is kept under a lease, and whoever has lost it knows it before it does anything."""
 
+import json
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from pathlib import Path
@@ -141,6 +142,27 @@ def test_a_ledger_that_cannot_be_read_is_begun_anew(blobs: Blobs, time: Time, ru
     store = Store(blobs, "a", time)
     assert store.take() == Ledger()
     store.save(LEDGER)
+
+
+def test_who_cannot_read_the_leaders_ledger_waits_like_anybody(blobs: Blobs, time: Time) -> None:
+    """As during an upgrade, where a newer one leads."""
+    assert Store(blobs, "newer", time).take() is not None
+    kept = json.loads(blobs.get(keys.CONTROLLER))
+    blobs.put(keys.CONTROLLER, json.dumps(kept | {"ledger": {"v": 99}}).encode())
+    older = Store(blobs, "older", time)
+    assert older.take() is None and older.lease.holder == "newer"
+    time.now += LEASE
+    assert older.take() == Ledger()
+    assert older.lease.epoch == kept["lease"]["epoch"] + 1, "so that the newer one knows that it leads no more"
+
+
+def test_with_one_cloud_a_ledger_says_nothing_of_clouds() -> None:
+    """A controller from before there were several reads it, and the other way round."""
+    dumped = dump_ledger(LEDGER)
+    assert not any("rank" in one for one in dumped["intents"] + dumped["members"])
+    assert load_ledger(json.loads(json.dumps(dumped))).members == LEDGER.members
+    of_two = replace(LEDGER, members={"i-3": replace(LEDGER.members["i-3"], rank=1)})
+    assert load_ledger(json.loads(json.dumps(dump_ledger(of_two)))).members == of_two.members
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3))

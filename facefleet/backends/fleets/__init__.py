@@ -33,9 +33,12 @@ class Fleets:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         patience: float = LIST_PATIENCE,
+        long_patience: float = PATIENCE,
     ) -> None:
-        self._clouds = {name: Cloud(name, fleets[name], most, clock, chance) for name, most in mosts.items()}
-        self._patience = patience
+        """`patience`: seconds that one waits for a list; `long_patience`: for all else, and for its turn."""
+        made = (Cloud(name, fleets[name], most, clock, chance, long_patience) for name, most in mosts.items())
+        self._clouds = {cloud.name: cloud for cloud in made}
+        self._patience, self._long_patience = patience, long_patience
         #: Whose an instance is, as far as lists and launches told.
         self._homes: dict[str, str] = {}
 
@@ -104,11 +107,11 @@ class Fleets:
 
     def retire(self, ids: list[str]) -> None:
         """A cloud that does not answer keeps nobody else; it is told of at the end, when all were asked."""
-        self._each(ids, lambda fleet: fleet.retire, lambda cloud, call: cloud.ask("retiring", call))
+        self._each(ids, lambda fleet: fleet.retire, lambda cloud, call: cloud.ask(call))
 
     def end(self, ids: list[str]) -> None:
         """As `retire`."""
-        self._each(ids, lambda fleet: fleet.end, lambda cloud, call: cloud.ask("ending", call))
+        self._each(ids, lambda fleet: fleet.end, lambda cloud, call: cloud.ask(call))
 
     def _each(
         self,
@@ -124,7 +127,8 @@ class Fleets:
         asked = [
             Asked(partial(ask, cloud, partial(verb(cloud.fleet), of[cloud.name]))) for cloud in clouds if of[cloud.name]
         ]
-        if errors := [error for call in asked if (error := call.error(PATIENCE + self._patience)) is not None]:
+        patience = self._long_patience + self._patience
+        if errors := [error for call in asked if (error := call.error(patience)) is not None]:
             raise errors[0]
 
     def _of(self, cloud: Cloud, ids: Iterable[str]) -> list[str]:

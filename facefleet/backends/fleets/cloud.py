@@ -39,7 +39,7 @@ class Asked:
         """What the call returned; raises what it raised, and `Unavailable` where it takes longer."""
         self._thread.join(max(0.0, seconds))
         if not self.is_over:
-            raise Unavailable("no answer yet: it goes on without it")
+            raise Unavailable("no answer in time, and the others go on without it")
         if self._error is not None:
             raise self._error
         return self._value
@@ -70,9 +70,10 @@ class Cloud:
         most: int,
         clock: Callable[[], float],
         chance: Callable[[], float],
+        patience: float = PATIENCE,
     ) -> None:
         self.name, self._make, self._most = name, make, most
-        self._clock, self._chance = clock, chance
+        self._clock, self._chance, self._patience = clock, chance, patience
         self._failures, self._until = 0, 0.0
         self._listing: Asked | None = None
 
@@ -117,13 +118,13 @@ class Cloud:
         self._failures += 1
         self._until = self._clock() + pause * (1 + self._chance()) / 2
 
-    def ask(self, what: str, call: Callable[[], Any]) -> Any:
+    def ask(self, call: Callable[[], Any]) -> Any:
         """What it answers; raises as it does, and `Unavailable` where it hangs, or is not even asked."""
         if self.is_away:
-            raise Unavailable(f"{what}: {self.name} does not answer")
+            raise Unavailable(f"{self.name} does not answer")
         asked = Asked(call)
         try:
-            return asked.answer(PATIENCE)
+            return asked.answer(self._patience)
         except Unavailable as e:
             # What it answers may be of this one instance alone.
             if not asked.is_over:
@@ -131,9 +132,14 @@ class Cloud:
             raise
 
     def launch(self, what: str, call: Callable[[], Any]) -> Any:
-        """As `have`, no more at the same time than the cloud bears."""
-        with self._lanes:
+        """As `have`, no more at the same time than the cloud bears; raises `Throttled` where its turn does not come."""
+        # Each may be answered late: of a dozen, one after the other, no tick would see the end.
+        if not self._lanes.acquire(timeout=self._patience):
+            raise Throttled(f"{what}: {self.name} is busy launching others: ask again")
+        try:
             return self.have(what, call)
+        finally:
+            self._lanes.release()
 
     @cached_property
     def _lanes(self) -> threading.Semaphore:
@@ -142,7 +148,7 @@ class Cloud:
     def have(self, what: str, call: Callable[[], Any]) -> Any:
         """As `ask`, of what others have, too: whatever keeps this one from it, they are to be asked."""
         try:
-            return self.ask(what, call)
+            return self.ask(call)
         except (Conflict, NoCapacity):
             raise
         except Throttled as e:

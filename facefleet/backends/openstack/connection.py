@@ -23,6 +23,8 @@ NO_REPEATS: dict[str, Any] = {
 }
 #: What each kind of password is called in `clouds.yaml`; other ways to sign in, the library checks itself.
 SECRETS = {"password": "password", "v3password": "password", "v2password": "password"}
+#: What the library calls a cloud that variables alone describe.
+OF_ENVIRONMENT = ("envvars", "defaults")
 WHERE = (
     "name a cloud of clouds.yaml by FACEFLEET_OPENSTACK_CLOUD or OS_CLOUD, "
     "or set OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME and OS_REGION_NAME"
@@ -43,6 +45,15 @@ def connect(settings: Settings) -> Connection:
         raise BadSettings(f"OpenStack: clouds.yaml cannot be read: {said(e)}") from e
     _check(found.name, found.config, found.region_name)
     return Connection(config=found)
+
+
+def place_of(connection: Connection) -> str:
+    """Where it is said which cloud this is, and which it is, for who is to correct that."""
+    config = connection.config
+    url = config.config.get("auth", {}).get("auth_url", "")
+    if config.name in OF_ENVIRONMENT:
+        return f"the OS_ variables ({url})"
+    return f"the cloud {config.name} of {OpenStackConfig().config_filename or 'clouds.yaml'} ({url})"
 
 
 def said(error: Exception) -> str:

@@ -51,7 +51,9 @@ class Nova:
     def create(self, what: str, **asked: Any) -> str:
         """The id; where its answer is lost, it may have been made. Raises `NoCapacity` for what Nova will not do."""
         with lacking(Refused, NotFound, WrongState), translated(what):
-            return str(self._compute.create_server(**asked).id)
+            if not (id := self._compute.create_server(**asked).id):
+                raise ValueError("an answer without an id")
+            return str(id)
 
     def start(self, one: Listed, at: float) -> None:
         """`at`: written on it, where it was stopped. Raises `NoCapacity`, also for one that is gone."""

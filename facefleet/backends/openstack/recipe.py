@@ -11,6 +11,7 @@ from typing import Any
 
 from facefleet.backends.openstack.offers import Offer, offers_of, words_of
 from facefleet.backends.openstack.refusals import translated
+from facefleet.backends.openstack.user_data import MOST_USER_DATA
 from facefleet.errors import NoCapacity, ServiceError
 from facefleet.settings import Settings
 
@@ -18,8 +19,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds for which an answer is taken as it was: an image that was replaced is known a minute later.
 ASK_EVERY = 60.0
-#: Nova's most, in base64: https://docs.openstack.org/api-ref/compute/#create-server
-MOST_USER_DATA = 65_535
 #: Names in a message that tells what there is.
 MOST_NAMES = 10
 
@@ -55,7 +54,7 @@ class Recipe:
         known, settings = self._looked_up(), self._settings
         asked: dict[str, Any] = {
             "image_id": known.image,
-            "flavor_id": _chosen("FLAVORS", offer.flavor, known.flavors),
+            "flavor_id": chosen("FLAVORS", offer.flavor, known.flavors),
             "networks": known.networks,
         }
         if known.user_data:
@@ -98,11 +97,11 @@ class Recipe:
 
     def _look_up(self) -> Known:
         with translated("looking for flavors"):
-            flavors = _by_name(self._connection.compute.flavors(details=False))
-        return Known(self._image(), flavors, self._networks(), self._user_data())
+            flavors = by_name(self._connection.compute.flavors(details=False))
+        return Known(self.image(), flavors, self.networks(), self._user_data())
 
-    def _image(self) -> str:
-        """Of several of one name the newest: so images are replaced."""
+    def image(self) -> str:
+        """Its id; of several of one name the newest: so images are replaced. Raises `Missing`."""
         word = self._settings.openstack_image
         with translated("looking for images"):
             active = list(self._connection.image.images(status="active"))
@@ -111,13 +110,14 @@ class Recipe:
             raise Missing(_nothing("IMAGE", word, (one.name for one in active)))
         return str(max(found, key=lambda one: (one.created_at or "", one.id)).id)
 
-    def _networks(self) -> str | list[dict[str, str]]:
+    def networks(self) -> str | list[dict[str, str]]:
+        """As Nova takes them; raises `Missing`."""
         words = words_of(self._settings.openstack_networks)
         if words in ([], ["none"]):
             return words[0] if words else "auto"
         with translated("looking for networks"):
-            found = _by_name(self._connection.network.networks())
-        return [{"uuid": _chosen("NETWORKS", word, found)} for word in words]
+            found = by_name(self._connection.network.networks())
+        return [{"uuid": chosen("NETWORKS", word, found)} for word in words]
 
     def _user_data(self) -> str:
         if (path := self._settings.openstack_user_data) is None:
@@ -133,7 +133,7 @@ class Recipe:
         return text
 
 
-def _by_name(found: Iterable[Any]) -> dict[str, str]:
+def by_name(found: Iterable[Any]) -> dict[str, str]:
     """Ids, by name and by id; a name that two have is none."""
     names, ids = dict[str, str](), dict[str, str]()
     for one in found:
@@ -142,7 +142,8 @@ def _by_name(found: Iterable[Any]) -> dict[str, str]:
     return names | ids
 
 
-def _chosen(setting: str, word: str, found: dict[str, str]) -> str:
+def chosen(setting: str, word: str, found: dict[str, str]) -> str:
+    """The id of what a setting names; raises `Missing`."""
     if word not in found:
         raise Missing(_nothing(setting, word, (name for name, id in found.items() if name != id)))
     if not found[word]:

@@ -58,8 +58,8 @@ def translated(what: str) -> Iterator[None]:
         raise in_our_words(e, what) from e
     except Unauthorized as e:
         raise Unavailable(f"{what}: keystone refuses the user: correct its password or project ({e})") from e
-    except (ClientException, SDKException, ValueError, LookupError, TypeError) as e:
-        # The last three are none of the library's own: a proxy's page, say, where JSON of servers was due.
+    except (ClientException, SDKException, ValueError, LookupError, TypeError, AttributeError) as e:
+        # The last four are none of the library's own: a proxy's page, say, where JSON of servers was due.
         raise Unavailable(f"{what}: OpenStack does not answer ({e})") from e
 
 

@@ -119,8 +119,8 @@ def find(connection: Any, fleet: str, **query: str) -> list[Listed]:
     Of one in a cell that does not answer, Nova tells no more than the id and the status UNKNOWN: it may be ours.
     """
     with translated("listing servers"):
-        found = list(connection.compute.servers(details=True, **query))
-    ours = (as_listed(one) for one in found if is_of(one, fleet) or one.status == "UNKNOWN")
+        found = connection.compute.servers(details=True, **query)
+        ours = [as_listed(one) for one in found if is_of(one, fleet) or one.status == "UNKNOWN"]
     return [one for one in ours if one.status not in GONE]
 
 

@@ -17,6 +17,8 @@ from facefleet.errors import BadSettings
 DESCRIPTION = "facefleet site {name}"
 #: Of a server, which has no description where Nova is old.
 SERVERS_MARK = "facefleet:site"
+#: What rules of ours are described by: those that somebody adds by hand stay.
+RULE = "facefleet"
 #: Of addresses in it: none that networks commonly have.
 SUBNET = "10.77.0.0/24"
 #: What Nova says of a server that came to nothing.
@@ -131,7 +133,19 @@ def about(kind: str, found: Any) -> str:
         return str(found.cidr)
     if kind == "port":
         return ", ".join(one["ip_address"] for one in found.fixed_ips)
+    if kind == "group":
+        return f"SSH from {', '.join(ssh_from(found)) or 'nobody'}"
     return ""
+
+
+def rules_of(group: Any) -> list[Any]:
+    """Ours; None has none."""
+    return [one for one in group.security_group_rules if one["description"] == RULE] if group else []
+
+
+def ssh_from(group: Any) -> list[str]:
+    """Whom our rules let in."""
+    return [one["remote_ip_prefix"] for one in rules_of(group) if one["protocol"] == "tcp"]
 
 
 def checked_name(name: str) -> str:

@@ -12,6 +12,7 @@ from openstack.exceptions import ResourceFailure, ResourceTimeout
 from facefleet.backends.openstack.refusals import QUOTA, translated
 from facefleet.backends.openstack.site import (
     BROKEN,
+    RULE,
     SERVERS_MARK,
     SUBNET,
     Server,
@@ -21,6 +22,8 @@ from facefleet.backends.openstack.site import (
     checked_range,
     checked_subnet,
     marked,
+    rules_of,
+    ssh_from,
 )
 from facefleet.backends.openstack.site_found import gateway_of, public_network, refuse_taken
 from facefleet.errors import BadSettings, NoCapacity, ServiceError, Unavailable
@@ -29,8 +32,6 @@ from facefleet.errors import BadSettings, NoCapacity, ServiceError, Unavailable
 PATIENCE = 600.0
 #: Seconds between two looks whether it is made, or gone.
 LOOK = 0.5
-#: What rules of ours are described by: those that somebody adds by hand stay.
-RULE = "facefleet"
 
 
 def plan(site: Site, wish: Wish) -> list[Step]:
@@ -39,14 +40,12 @@ def plan(site: Site, wish: Wish) -> list[Step]:
     return [*making.network(), *making.key(), *making.relay()]
 
 
-def rules_of(group: Any) -> list[Any]:
-    """Ours; None has none."""
-    return [one for one in group.security_group_rules if one["description"] == RULE] if group else []
-
-
 class Making:
     def __init__(self, site: Site, wish: Wish) -> None:
-        self.site, self.wish, self.neutron = site, wish, site.cloud.network
+        self.site, self.wish = site, wish
+        # One signs in here, where nobody has yet.
+        with translated("looking for the cloud's networks"):
+            self.neutron = site.cloud.network
         self.ours = {"name": site.name, "description": site.mark}
 
     # The network
@@ -126,7 +125,7 @@ class Making:
             yield self._ssh(found, checked_range(self.wish.ssh_from))
 
     def _ssh(self, group: Any, wanted: str) -> Step:
-        open_to = [one["remote_ip_prefix"] for one in rules_of(group) if one["protocol"] == "tcp"]
+        open_to = ssh_from(group)
         if open_to == [wanted]:
             return Step("fine", "SSH", f"from {wanted}")
         about = f"from {wanted}" + (f", no longer from {', '.join(open_to)}" if open_to else "")
@@ -176,6 +175,7 @@ class Making:
         if found is not None and found.status != BROKEN:
             yield Step("fine", what)
         else:
+            self._refuse_without_key()
             yield Step("change" if found else "make", what, server.about, lambda: self._make_server(server))
         if self.wish.public == "" or (self.wish.public is None and self._leads_nowhere()):
             return
@@ -183,6 +183,11 @@ class Making:
             yield Step("fine", "floating IP")
         else:
             yield Step("make", "floating IP", "", self._make_address)
+
+    def _refuse_without_key(self) -> None:
+        """A server is given its key when it is made, and never again."""
+        if self.wish.key is None and self.site.first("key") is None:
+            raise BadSettings("nobody could come into the relay's server: name your public key, --key ~/.ssh/id.pub")
 
     def _leads_nowhere(self) -> bool:
         router = self.site.first("router")

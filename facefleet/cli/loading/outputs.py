@@ -165,8 +165,8 @@ def group_lines(group: str, since: float) -> Iterator[str]:
 def of_relay(data: Path, since: float) -> Log:
     """Of the last so many seconds, on the machine of the relay."""
     # Here, since nobody else needs a relay's words.
-    from openstack_relay.counted import counted
     from openstack_relay.spool import FILE
+    from openstack_relay.status import counted
 
     found = counted(data / FILE, time.time() - since)
     return Log(found.events, found.called)

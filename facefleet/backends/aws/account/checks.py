@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from botocore.httpsession import URLLib3Session
 
 from facefleet.backends.aws.account.probes import Probe, is_denial, outcome, probes
+from facefleet.backends.aws.account.relay import dead_letters
 from facefleet.backends.aws.account.resources import Step, Verb, resources, step
 from facefleet.backends.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUT, Clients, connect_clients
 from facefleet.backends.aws.faults import code_of, translated
@@ -79,7 +80,7 @@ class Account:
 
     def _services(self) -> tuple[str, ...]:
         group = ("autoscaling",) if self.settings.auto_scaling_group else ()
-        return ("sqs", "s3", "dynamodb", "ec2", *group)
+        return ("sqs", "s3", "dynamodb", *(("ec2", *group) if self.settings.asks_ec2 else ()))
 
     def resources(self) -> Iterator[Finding]:
         for one in resources(self.clients, self.settings):
@@ -94,6 +95,9 @@ class Account:
         queue = SqsQueue(self.clients.sqs, self.settings.request_queue, visibility_timeout=0.0)
         size = queue.max_message_bytes
         yield ok("message size", f"{size} bytes; an image that does not fit waits in {self.settings.input_bucket}")
+
+    def dead_letters(self) -> Iterator[Finding]:
+        yield from dead_letters(self.clients, self.settings)
 
     def launch_template(self) -> Iterator[Finding]:
         name = self.settings.launch_template
@@ -121,7 +125,7 @@ class Account:
         with translated("looking at instance types"):
             told = self.clients.ec2.describe_instance_types(InstanceTypes=kinds)["InstanceTypes"]
         most = max(kind["VCpuInfo"]["DefaultVCpus"] for kind in told)
-        needed = most * self.settings.instances_at_most
+        needed = most * at_most(self.settings)
         if not all(kind[0] in STANDARD_FAMILIES for kind in kinds):
             yield unknown("vCPU quota", f"{needed} are needed, of families with quotas of their own: look at them")
             return
@@ -188,13 +192,18 @@ def fitting(name: str, settings: Settings, *, least: int, most: int) -> Finding:
     """Whether the group lets the fleet be as small and as large as the settings do."""
     if least > settings.min_instances:
         return wrong(GROUP, f"{name} has a MinSize of {least}: lower it to FACEFLEET_MIN_INSTANCES")
-    if most < settings.instances_at_most:
+    if most < at_most(settings):
         return wrong(
             GROUP,
-            f"{name} has a MaxSize of {most}, and up to {settings.instances_at_most} may be needed: raise it, or lower "
+            f"{name} has a MaxSize of {most}, and up to {at_most(settings)} may be needed: raise it, or lower "
             "FACEFLEET_MAX_INSTANCES",
         )
     return ok(GROUP, f"{name}, of {least} to {most} instances")
+
+
+def at_most(settings: Settings) -> int:
+    """Instances of EC2, which may be one of several clouds."""
+    return min(settings.instances_at_most, settings.clouds.get("ec2", settings.instances_at_most))
 
 
 def enough_vcpus(needed: int, quota: float) -> Finding:

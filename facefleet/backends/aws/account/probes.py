@@ -90,6 +90,9 @@ def _worker(clients: Clients, settings: Settings) -> Iterator[Probe]:
     yield Probe("worker", "sqs", "extend leases", requests.extend_nothing)
     yield Probe("worker", "s3", "write and erase images", Shelf(clients.s3, settings.input_bucket).pass_by("claims/"))
     yield Probe("worker", "s3", "read large images", Shelf(clients.s3, settings.input_bucket).read("claims/"))
+    if settings.relay_by == "fleet":
+        what = "read what came for a relay (worker-relay.json)"
+        yield Probe("worker", "s3", what, Shelf(clients.s3, settings.input_bucket).read(""))
     for area in (keys.WORKERS, keys.PHOTOS, keys.GALLERY):
         yield Probe("worker", "s3", f"write and erase {area}", state.pass_by(area))
     tables = (Rows(clients.dynamodb, settings.people_table + end) for end in ("", INDEX))
@@ -113,6 +116,11 @@ def _controller(clients: Clients, settings: Settings) -> Iterator[Probe]:
     yield Probe("controller", "s3", "read heartbeats", state.read(keys.WORKERS))
     yield Probe("controller", "s3", "write the fleet's state", state.replace_nothing(keys.STATE))
     yield Probe("controller", "dynamodb", "tidy", Rows(clients.dynamodb, settings.people_table + INDEX).query_nobody)
+    if settings.asks_ec2:
+        yield from _fleet(clients, settings)
+
+
+def _fleet(clients: Clients, settings: Settings) -> Iterator[Probe]:
     yield Probe("controller", "ec2", "see instances", lambda: clients.ec2.describe_instances(MaxResults=5))
     if settings.auto_scaling_group:
         name = settings.auto_scaling_group

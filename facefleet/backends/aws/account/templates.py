@@ -142,6 +142,7 @@ def fleet_parameters(
             "LaunchTemplate": settings.launch_template,
             "InstanceName": settings.instance_name,
             "AutoScalingGroup": settings.auto_scaling_group,
+            "RelayBy": settings.relay_by,
         }
     )
 
