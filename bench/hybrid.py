@@ -12,7 +12,7 @@ the burst once those are up.
 its first instance was up and when its last one was not any more, in seconds from the first upload. `most_own`,
 `most_burst`: the most that were up at once, by the clouds' own word. `first_own`, `last_own`: whether the order is the
 right one. `left`: instances that stay up. With `--down`, the private cloud's API is switched off once half is answered,
-and on again at the end: `api` leaves its servers at work, `power` takes them with it.
+and on again at the end, when the controller has noticed: `api` leaves its servers at work, `power` takes them with it.
 """
 
 import tempfile
@@ -100,6 +100,10 @@ class Both:
             kill(self.behind, up)
             self._dead |= set(up)
 
+    def is_told_away(self) -> bool:
+        """Whether the controller says that the private cloud does not answer."""
+        return not self.service.get("/v1/fleet")["clouds"][OWN]["answers"]
+
     def switch_on(self) -> None:
         self.marks.append((self.now(), "on again"))
         self.cloud.switch_on()
@@ -156,6 +160,8 @@ def one_burst(site: Both, uploads: Sequence[Upload], own: int, down: str | None)
     with beside(site.look, LOOK):
         burst = sent(site, uploads, own, halfway)
         if down is not None:
+            # Half a burst may take less time than a hanging list is waited for.
+            awaited(site.is_told_away, "the private cloud is done without")
             site.switch_on()
         left = _left(site)
     site.look()

@@ -118,6 +118,7 @@ class NovaCloud:
         status, told = recorded.answer("auth-tokens-201")
         later = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() + 3600))
         told["token"] |= {
+            "issued_at": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime()),
             "expires_at": later,
             "project": told["token"]["project"] | {"id": PROJECTS[name], "name": name},
         }

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 #: Fewer and shorter calls than those of `python -m bench.relay`, killed more often, and let alone after so many.
 MESSAGES, KILLS, EVERY = 100, 5, 1.0
-#: Seconds until all is at home: it takes 20 on a quiet machine, most of it pauses, and some times that on a busy one.
+#: Seconds until all is at home: most of it pauses, 55 where five wait for each core.
 PATIENCE = 240.0
 
 

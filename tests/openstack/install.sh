@@ -140,6 +140,8 @@ processes() {  # A test asks little, and this machine is small.
   sed -i 's/^processes = .*/processes = 2/; s/^threads = .*/threads = 4/' /etc/*/*-uwsgi.ini
   # uwsgi keeps no connection open; who is not told so sends the next question into one that is being closed.
   grep -L '^add-header = Connection: close' /etc/*/*-uwsgi.ini | xargs sed -i '/^\[uwsgi\]/a add-header = Connection: close'
+  # Who asks a compute service waits for the answer in one thread only: in another, nova hears it never, and gives up.
+  sed -i 's/^processes = .*/processes = 4/; s/^threads = .*/threads = 1/' /etc/nova/*-uwsgi.ini
   # Two of neutron's would each make the first networks of a project.
   sed -i 's/^processes = .*/processes = 1/' /etc/neutron/neutron-api-uwsgi.ini
   cat > /etc/rabbitmq/rabbitmq.conf <<END

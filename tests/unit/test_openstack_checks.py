@@ -116,6 +116,7 @@ def test_of_the_quota_the_fleets_own_servers_take_nothing_away(cloud: NovaCloud)
     make(cloud, 2)
     told = found()
     assert not wrong(told) and "5 of 7 are left" in told["quota, instances"].words
+    assert "18 of 20 are left" in told["quota, cores"].words
     make(cloud, 1)
     told = found()
     assert wrong(told).keys() == {"quota, instances"}

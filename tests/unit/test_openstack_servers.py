@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openstack.compute.v2.server import Server
+from openstack.exceptions import HttpException
 
 from facefleet.backends.openstack.offers import offers_of
+from facefleet.backends.openstack.refusals import in_our_words as in_our_errors
 from facefleet.backends.openstack.servers import (
     LEAVES,
     STARTED,
@@ -106,6 +108,11 @@ def test_one_that_was_told_to_go_for_good_does_not_rest() -> None:
     assert (shut.instance.state, shut.rests, shut.is_down) == (STOPPING, False, True)
     # Who could not be stopped yet is asked again.
     assert told("servers-detail-active", metadata={LEAVES: "1"}).instance.state is RUNNING
+
+
+def test_a_page_where_a_sentence_was_due_is_told_in_short() -> None:
+    error = HttpException(details="<p>We are sorry</p>" * 10**5)
+    assert 100 < len(str(in_our_errors(error, "listing servers"))) < 1000
 
 
 def test_offers_are_flavors_then_zones() -> None:

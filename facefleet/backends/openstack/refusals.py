@@ -35,6 +35,8 @@ class Refused(Unavailable):
 QUOTA = re.compile(r"quota|maximum number|limit.{0,20}exceeded|too many", re.IGNORECASE)
 #: "Policy doesn't allow os_compute_api:servers:create to be performed."
 RULE = re.compile(r"allow (\S+) to be performed")
+#: Characters of what is told: a proxy's page may stand where a sentence was due.
+MOST_SAID = 500
 #: Whose setting a refusal speaks of, by Nova's words.
 SETTINGS = {
     "key_name": "FACEFLEET_OPENSTACK_KEY",
@@ -64,7 +66,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 def in_our_words(error: HttpException, what: str) -> ServiceError:
-    status, said = error.status_code or 0, " ".join(str(error.details or error).split())
+    status, said = error.status_code or 0, " ".join(str(error.details or error).split())[:MOST_SAID]
     headers = {} if error.response is None else error.response.headers
     if status == 429 or (status == 413 and ("Retry-After" in headers or not QUOTA.search(said))):
         return Throttled(f"{what}: asked too often ({status}): again after {headers.get('Retry-After', 'some')} s")
