@@ -150,6 +150,7 @@ def settings(folder: Path, most: int, strangers: float) -> dict[str, str]:
         "OPENSTACK_NETWORKS": "none",
         "OPENSTACK_USER_DATA": str(folder / "worker.json"),
         "RELAY_BY": "fleet",
+        "POLICY": "classic",
         "WARM_POOL": "0",
         "SCALE_IN_AFTER": "2",
         "LEAST_BILL": "0",
