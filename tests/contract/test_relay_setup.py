@@ -58,9 +58,10 @@ def told(clients: Clients, settings: Settings) -> dict[str, Any]:
 
 
 def names(clients: Clients, settings: Settings) -> set[str]:
-    urls = clients.sqs.list_queues(MaxResults=1000).get("QueueUrls", ())
+    # Other tests' queues are there, too, and more than one answer holds.
+    pages = clients.sqs.get_paginator("list_queues").paginate(MaxResults=1000)
     own = settings.relay_input.removeprefix("arrivals-")
-    found = {url.rpartition("/")[2] for url in urls}
+    found = {url.rpartition("/")[2] for page in pages for url in page.get("QueueUrls", ())}
     return {name.replace(f"-{own}", "") for name in found if own in name and name.startswith(("arrivals", "results"))}
 
 
