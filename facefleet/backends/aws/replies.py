@@ -41,6 +41,9 @@ ALIVE_AGAIN = 61.0
 MAX_NAME = 80
 #: Queues that a worker has answered to lately.
 MAX_OPEN = 256
+#: Without a number SQS tells of a thousand, and of no next page:
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html
+PAGE = 1000
 
 
 class ReplyQueues:
@@ -129,7 +132,7 @@ class ReplyQueues:
 def reply_queues(sqs: Any, prefix: str) -> dict[str, dict[str, str]]:
     """Addresses of the queues behind this very response queue, each with its tags: others' names may begin alike."""
     with translated("listing response queues"):
-        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{prefix}-")
+        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{prefix}-", MaxResults=PAGE)
         urls = [url for page in pages for url in page.get("QueueUrls", ())]
     tagged = {}
     for url in urls:
