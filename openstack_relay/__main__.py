@@ -10,9 +10,9 @@ from pathlib import Path
 
 from facefleet import answers, supervision
 from facefleet.backends import log_besides
-from facefleet.backends.aws.relay import RelayAccount, connect
+from facefleet.backends.aws.relay import RelayAccount, check, connect
 from facefleet.entry import entry_point
-from facefleet.errors import BadSettings, Unavailable
+from facefleet.errors import Unavailable
 from facefleet.lock import only_one
 from facefleet.settings import Settings
 from openstack_relay.bringing import Bringing
@@ -38,8 +38,7 @@ def main(settings: Settings) -> None:
     argparse.ArgumentParser(
         prog="openstack_relay", description="Has recognised what came, brings results home."
     ).parse_args()
-    if settings.backend != "aws":
-        raise BadSettings("a relay works on queues of SQS, or of what speaks as SQS does: set FACEFLEET_BACKEND=aws")
+    check(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -8,8 +8,8 @@ import click
 from facefleet.backends.aws.account.relay import plan, removal
 from facefleet.backends.aws.account.resources import IDLE, Step
 from facefleet.backends.aws.clients import connect_clients
+from facefleet.backends.aws.relay import check
 from facefleet.cli.setup import carry_out, in_short, names, report, show_steps
-from facefleet.errors import BadSettings
 from facefleet.settings import Settings
 
 
@@ -34,10 +34,7 @@ def setup(settings: Settings, *, remove: bool, yes: bool, dry_run: bool, as_json
     """
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json answers no questions: add --yes or --dry-run")
-    if settings.backend != "aws":
-        raise BadSettings(
-            f"a relay works on queues of SQS, and the backend is {settings.backend}: set FACEFLEET_BACKEND=aws"
-        )
+    check(settings)
     clients = connect_clients()
     steps = removal(clients, settings) if remove else plan(clients, settings)
     if not as_json:

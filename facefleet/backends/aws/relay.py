@@ -162,8 +162,18 @@ class RelayAccount:
             raise Unavailable(f"{e}: `facefleet relay setup` makes it") from e
 
 
+def check(settings: Settings) -> None:
+    """Raises `BadSettings` where the settings are of one machine alone, which has no such queues."""
+    if settings.backend != "aws":
+        raise BadSettings(
+            f"a relay works on queues of SQS, or of what speaks as SQS does, and the backend is {settings.backend}: "
+            "set FACEFLEET_BACKEND=aws"
+        )
+
+
 def connect(settings: Settings) -> RelayAccount:
-    """Makes no call; raises `BadSettings` where boto3 has no region, or cannot read its settings."""
+    """Makes no call; raises `BadSettings` as `check`, and where boto3 has no region, or cannot read its settings."""
+    check(settings)
     # One for each that is at work, which acks and calls, and some for those who look on.
     connections = settings.relay_concurrency + 10
     try:
