@@ -42,6 +42,7 @@ from bench.servers import Watcher, watched
 from bench.told import tell
 from bench.video import STRANGER_RATE
 from facefleet.backends import connect
+from facefleet.backends.aws.relay import connect as connect_relay
 from facefleet.settings import Settings
 from facefleet.settingtext import PREFIX
 
@@ -208,11 +209,12 @@ def controller(made: Private) -> Iterator[None]:
         process.wait(PATIENCE)
 
 
-def queued(told: Mapping[str, Any]) -> int:
+def queued() -> int:
     """Messages that lie in the relay's queues and the workers', dead letters among them."""
-    backend = connect(Settings.from_env(os.environ))
-    depths = [backend.requests.depth(), backend.dead.depth()]
-    return sum(sum(queue.values()) for queue in told["queues"].values()) + sum(depth.backlog for depth in depths)
+    settings = Settings.from_env(os.environ)
+    backend, relay = connect(settings), connect_relay(settings)
+    relays = [relay.queue(name) for name in (settings.relay_input, f"{settings.relay_input}-dead")]
+    return sum(queue.depth().backlog for queue in (backend.requests, backend.dead, *relays))
 
 
 def measure(clips: Path, most: int, strangers: float) -> dict[str, Any]:
@@ -240,7 +242,7 @@ def measure(clips: Path, most: int, strangers: float) -> dict[str, Any]:
             "seconds": round(seconds, 1),
             "most_up": made.most_up(),
             "left": len(made.workers()),
-            "queued": queued(told),
+            "queued": queued(),
             "done_by_relay": told["done"],
             "failed_by_relay": told["failed"],
         }

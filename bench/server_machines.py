@@ -224,5 +224,9 @@ def machines(
 def _plug(number: int) -> None:
     """The bridge that all hang on."""
     name = bridge(number)
-    batch((f"link add {name} type bridge", f"addr add 10.68.{number}.1/24 dev {name}", f"link set {name} up"))
+    # With an address of its own: else it has one of its machines', and another one once that machine is gone.
+    hardware = f"address 02:00:00:00:44:{number:02x}"
+    batch(
+        (f"link add {name} {hardware} type bridge", f"addr add 10.68.{number}.1/24 dev {name}", f"link set {name} up")
+    )
     Path(f"/proc/sys/net/ipv4/conf/{name}/forwarding").write_text("1")
